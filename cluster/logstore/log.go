@@ -1,0 +1,231 @@
+// Package logstore is where Raft's state lies on disk: the log and the vote in
+// one bbolt file each (raft-boltdb/v2), and the snapshots in a directory. It
+// gives hashicorp/raft its LogStore, StableStore and SnapshotStore, and sees to
+// it that what is read is what was written: every entry, value and block
+// carries a checksum, every file the cluster it belongs to. It does not know
+// what an entry means, what the node does about an error, or where the files
+// lie. DESIGN.md has the formats and what survives which crash.
+package logstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+const (
+	sumSize = 4
+
+	// logMmap is reserved address space, not memory: the log can grow this far
+	// without bbolt mapping anew, for which a writer waits for all readers.
+	logMmap = 1 << 28
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Log is Raft's log (raft.LogStore) in one bbolt file. Each entry is stored with
+// a CRC32C over its index, term, type, data and extensions, which is checked
+// whenever it is read from disk; the newest entries are also kept in memory.
+// Entries must not be changed once they were handed over. After a write that
+// failed, all later writes fail: the process must end, and learn from disk what
+// was written. Safe for concurrent use.
+type Log struct {
+	file  *boltFile
+	cache *cache
+}
+
+// CreateLog makes a new, empty log for the cluster with this UUID and opens it.
+// After a crash the file is either not there or complete. An existing log
+// without entries is replaced; one with entries is ErrHasState.
+func CreateLog(path, uuid string) (*Log, error) {
+	if err := createFile(path, logFile(uuid)); err != nil {
+		return nil, err
+	}
+	return OpenLog(path, uuid)
+}
+
+// OpenLog opens the log that CreateLog made. Errors wrap ErrMissing, ErrInUse,
+// ErrForeign or ErrDamaged. Its pages are checked here, the entries when they
+// are read: see Verify.
+func OpenLog(path, uuid string) (*Log, error) {
+	f, err := openFile(path, logFile(uuid))
+	if err != nil {
+		return nil, err
+	}
+	return &Log{file: f, cache: newCache()}, nil
+}
+
+func logFile(uuid string) sealed {
+	return sealed{
+		kind: "log", uuid: uuid, mmap: logMmap,
+		used: func(store *raftboltdb.BoltStore) (bool, error) {
+			last, err := store.LastIndex()
+			return last > 0, err
+		},
+	}
+}
+
+// Close closes the file. Nothing may use the log any more.
+func (l *Log) Close() error { return l.file.Close() }
+
+// Bytes returns the size of the file, which does not shrink when entries go.
+func (l *Log) Bytes() (int64, error) {
+	info, err := os.Stat(l.file.path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// FirstIndex returns the first index in the log, 0 if it is empty.
+func (l *Log) FirstIndex() (first uint64, err error) {
+	err = l.file.read(func() (err error) {
+		first, err = l.file.FirstIndex()
+		return err
+	})
+	return first, err
+}
+
+// LastIndex returns the last index in the log, 0 if it is empty.
+func (l *Log) LastIndex() (last uint64, err error) {
+	err = l.file.read(func() (err error) {
+		last, err = l.file.LastIndex()
+		return err
+	})
+	return last, err
+}
+
+// GetLog reads one entry into log. It returns raft.ErrLogNotFound, or an
+// *EntryError if the entry is not what was stored.
+func (l *Log) GetLog(index uint64, log *raft.Log) error {
+	if l.cache.get(index, log) {
+		return nil
+	}
+	return l.load(index, log)
+}
+
+// load reads an entry from the file.
+func (l *Log) load(index uint64, log *raft.Log) error {
+	var stored raft.Log
+	err := l.file.read(func() error { return l.file.GetLog(index, &stored) })
+	if errors.Is(err, raft.ErrLogNotFound) {
+		return raft.ErrLogNotFound
+	}
+	if err != nil {
+		return &EntryError{l.file.path, index, err.Error()}
+	}
+	if err := unseal(&stored, index); err != nil {
+		return &EntryError{l.file.path, index, err.Error()}
+	}
+	*log = stored
+	return nil
+}
+
+// StoreLog stores one entry; see StoreLogs.
+func (l *Log) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
+
+// StoreLogs returns once all entries are on disk, or none of them is known to be.
+func (l *Log) StoreLogs(logs []*raft.Log) error {
+	if len(logs) == 0 {
+		return nil
+	}
+	copies := make([]raft.Log, len(logs))
+	sealed := make([]*raft.Log, len(logs))
+	for i, log := range logs {
+		copies[i] = *log
+		seal(&copies[i])
+		sealed[i] = &copies[i]
+	}
+	err := l.file.write(func() error { return l.file.StoreLogs(sealed) })
+	if err == nil {
+		l.cache.add(logs)
+	}
+	return err
+}
+
+// DeleteRange removes the entries from min to max, both included: the head of
+// the log after a snapshot, or a tail that another leader replaces.
+func (l *Log) DeleteRange(min, max uint64) error {
+	l.cache.remove(min, max)
+	return l.file.write(func() error { return l.file.DeleteRange(min, max) })
+}
+
+// Verify reads all entries above after, the index of the newest snapshot, from
+// disk. None of them may be missing or damaged; raft would panic over it.
+func (l *Log) Verify(after uint64) error {
+	first, err := l.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := l.LastIndex()
+	if err != nil {
+		return err
+	}
+	if first > after+1 {
+		return damaged(l.file.path, fmt.Sprintf("it begins at entry %d, and the newest snapshot ends at %d", first, after))
+	}
+	for index := after + 1; index <= last; index++ {
+		var entry raft.Log
+		err := l.load(index, &entry)
+		if errors.Is(err, raft.ErrLogNotFound) {
+			return &EntryError{l.file.path, index, "it is missing"}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Exists says whether a file of this package is at path, in whatever state.
+func Exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// seal puts the entry's checksum before its extensions, which raft-boltdb
+// stores with it. The data is not copied.
+func seal(log *raft.Log) {
+	sealed := make([]byte, 0, sumSize+len(log.Extensions))
+	sealed = binary.LittleEndian.AppendUint32(sealed, entrySum(log))
+	log.Extensions = append(sealed, log.Extensions...)
+}
+
+// unseal checks the entry that was found under index and takes the checksum out.
+func unseal(log *raft.Log, index uint64) error {
+	if log.Index != index {
+		return fmt.Errorf("entry %d lies in its place", log.Index)
+	}
+	if len(log.Extensions) < sumSize {
+		return errors.New("its checksum is gone")
+	}
+	sum := binary.LittleEndian.Uint32(log.Extensions)
+	log.Extensions = log.Extensions[sumSize:]
+	if len(log.Extensions) == 0 {
+		log.Extensions = nil
+	}
+	if sum != entrySum(log) {
+		return errors.New("wrong checksum")
+	}
+	return nil
+}
+
+func entrySum(log *raft.Log) uint32 {
+	var head [25]byte
+	binary.LittleEndian.PutUint64(head[0:], log.Index)
+	binary.LittleEndian.PutUint64(head[8:], log.Term)
+	head[16] = byte(log.Type)
+	binary.LittleEndian.PutUint64(head[17:], uint64(len(log.Data)))
+	sum := crc32.Update(0, castagnoli, head[:])
+	sum = crc32.Update(sum, castagnoli, log.Data)
+	return crc32.Update(sum, castagnoli, log.Extensions)
+}

@@ -1,0 +1,218 @@
+package logstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"sync"
+
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+// Raft's keys, and ours that replaces its last two.
+var (
+	keyCurrentTerm  = []byte("CurrentTerm")
+	keyLastVoteTerm = []byte("LastVoteTerm")
+	keyLastVoteCand = []byte("LastVoteCand")
+	keyVote         = []byte("raftkv.vote")
+)
+
+// Vote is Raft's stable store (raft.StableStore): the current term, and the last
+// vote. Raft writes a vote in two calls, term first; between them a crash would
+// leave the new term with the old candidate, who could then get a second vote in
+// that term. So the term is only staged, and both are stored as one value when
+// the candidate comes. A staged term cannot be read.
+//
+// A key that is not there is the error whose text is exactly "not found", as
+// raft expects it. After a write that failed, all later writes fail. Safe for
+// concurrent use.
+type Vote struct {
+	file *boltFile
+
+	mu     sync.Mutex
+	staged *uint64 // the term of the vote that is being written, or nil; guarded by mu
+}
+
+// CreateVote makes a new, empty store for the cluster with this UUID and opens
+// it, in the same way as CreateLog.
+func CreateVote(path, uuid string) (*Vote, error) {
+	if err := createFile(path, voteFile(uuid)); err != nil {
+		return nil, err
+	}
+	return OpenVote(path, uuid)
+}
+
+// OpenVote opens the store that CreateVote made. Its errors are OpenLog's.
+func OpenVote(path, uuid string) (*Vote, error) {
+	f, err := openFile(path, voteFile(uuid))
+	if err != nil {
+		return nil, err
+	}
+	v := &Vote{file: f}
+	if err := v.complete(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// voteFile: a fresh file already holds both values, as zeroes, so that one whose
+// key was damaged is not taken for one that was never written.
+func voteFile(uuid string) sealed {
+	return sealed{
+		kind: "vote", uuid: uuid,
+		fill: func(store *raftboltdb.BoltStore) error {
+			zero := make([]byte, 8)
+			return errors.Join(
+				store.Set(sealedKey(keyCurrentTerm), sealValue(keyCurrentTerm, zero)),
+				store.Set(sealedKey(keyVote), sealValue(keyVote, zero)))
+		},
+		used: func(store *raftboltdb.BoltStore) (bool, error) {
+			v := &Vote{file: &boltFile{BoltStore: store}}
+			_, termErr := v.Get(keyCurrentTerm)
+			_, voteErr := v.Get(keyLastVoteTerm)
+			if errors.Is(termErr, raftboltdb.ErrKeyNotFound) && errors.Is(voteErr, raftboltdb.ErrKeyNotFound) {
+				return false, nil
+			}
+			return true, nil // or unreadable: then it is not ours to replace
+		},
+	}
+}
+
+// complete says whether both values are there and whole. In raft-boltdb's own
+// form there may be no vote.
+func (v *Vote) complete() error {
+	_, plainErr := v.plain(keyCurrentTerm)
+	for _, key := range [][]byte{keyCurrentTerm, keyVote} {
+		_, err := v.get(key)
+		if errors.Is(err, raftboltdb.ErrKeyNotFound) && plainErr != nil {
+			return damaged(v.file.path, fmt.Sprintf("its %q is gone", key))
+		}
+		if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes the file.
+func (v *Vote) Close() error { return v.file.Close() }
+
+// SetUint64 stores a number. LastVoteTerm is only staged.
+func (v *Vote) SetUint64(key []byte, val uint64) error {
+	switch string(key) {
+	case string(keyLastVoteTerm):
+		v.mu.Lock()
+		v.staged = &val
+		v.mu.Unlock()
+		return nil
+	case string(keyLastVoteCand):
+		return fmt.Errorf("%s is no number", key)
+	default:
+		return v.put(key, binary.BigEndian.AppendUint64(nil, val))
+	}
+}
+
+// Set stores a value. LastVoteCand stores the vote whose term was staged;
+// without one it is ErrNoStagedTerm.
+func (v *Vote) Set(key, val []byte) error {
+	switch string(key) {
+	case string(keyLastVoteTerm):
+		return fmt.Errorf("%s is a number", key)
+	case string(keyLastVoteCand):
+		v.mu.Lock()
+		term := v.staged
+		v.staged = nil // written or failed, it is used up
+		v.mu.Unlock()
+		if term == nil {
+			return fmt.Errorf("%s: %w", v.file.path, ErrNoStagedTerm)
+		}
+		return v.put(keyVote, append(binary.BigEndian.AppendUint64(nil, *term), val...))
+	default:
+		return v.put(key, val)
+	}
+}
+
+// GetUint64 returns a number that is on disk.
+func (v *Vote) GetUint64(key []byte) (uint64, error) {
+	val, err := v.Get(key)
+	if err != nil {
+		return 0, err
+	}
+	if len(val) != 8 {
+		return 0, damaged(v.file.path, fmt.Sprintf("%s has %d bytes", key, len(val)))
+	}
+	return binary.BigEndian.Uint64(val), nil
+}
+
+// Get returns a value that is on disk.
+func (v *Vote) Get(key []byte) ([]byte, error) {
+	term := string(key) == string(keyLastVoteTerm)
+	if !term && string(key) != string(keyLastVoteCand) {
+		val, err := v.get(key)
+		if err == nil && string(key) == string(keyCurrentTerm) && zeroTerm(val) {
+			return nil, raftboltdb.ErrKeyNotFound
+		}
+		return val, err
+	}
+	vote, err := v.get(keyVote)
+	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return v.plain(key) // as raft-boltdb alone would have stored it
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(vote) < 8 {
+		return nil, damaged(v.file.path, "its vote is too short")
+	}
+	if zeroTerm(vote[:8]) {
+		return nil, raftboltdb.ErrKeyNotFound
+	}
+	if term {
+		return vote[:8], nil
+	}
+	return vote[8:], nil
+}
+
+// put stores val with a checksum that covers the key too.
+func (v *Vote) put(key, val []byte) error {
+	return v.file.write(func() error { return v.file.BoltStore.Set(sealedKey(key), sealValue(key, val)) })
+}
+
+func sealValue(key, val []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(nil, valueSum(key, val)), val...)
+}
+
+// get returns what put stored, or a value of raft-boltdb's own form.
+func (v *Vote) get(key []byte) ([]byte, error) {
+	sealed, err := v.plain(sealedKey(key))
+	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return v.plain(key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < sumSize || binary.LittleEndian.Uint32(sealed) != valueSum(key, sealed[sumSize:]) {
+		return nil, damaged(v.file.path, fmt.Sprintf("wrong checksum of %q", key))
+	}
+	return sealed[sumSize:], nil
+}
+
+func (v *Vote) plain(key []byte) (val []byte, err error) {
+	err = v.file.read(func() (err error) {
+		val, err = v.file.BoltStore.Get(key)
+		return err
+	})
+	return val, err
+}
+
+// sealedKey keeps values with a checksum apart from raft-boltdb's plain ones.
+func sealedKey(key []byte) []byte { return append([]byte("sum:"), key...) }
+
+func valueSum(key, val []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, val)
+}
+
+// zeroTerm recognises the values of a fresh file: no term is 0.
+func zeroTerm(val []byte) bool { return len(val) == 8 && binary.BigEndian.Uint64(val) == 0 }

@@ -1,0 +1,248 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Call asks the member with this id and returns its handler's answer. One
+// connection per member carries all calls at once. errors.Is(err, ErrNotSent)
+// says that the request certainly reached no handler; after any other error but
+// *RemoteError it may have.
+func (t *Transport) Call(ctx context.Context, id string, k Kind, req []byte) ([]byte, error) {
+	if len(req) > MaxMessage {
+		return nil, notSent{ErrTooLarge}
+	}
+	const tries = 3
+	for try := 1; ; try++ {
+		c, err := t.callerTo(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.call(ctx, k, req)
+		if try < tries && errors.Is(err, errNeverQueued) {
+			continue // the connection ended between finding and using it
+		}
+		return resp, err
+	}
+}
+
+// CallAddr asks whoever answers at addr (host:port), over a connection of its own,
+// for a kind that is open to strangers. Errors are as for Call; the Peer is set
+// as soon as the handshake was done, whatever came after.
+func (t *Transport) CallAddr(ctx context.Context, addr string, k Kind, req []byte) (Peer, []byte, error) {
+	if len(req) > maxStranger {
+		return Peer{}, nil, notSent{ErrTooLarge}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.ctx, cancel)()
+	l, err := t.dial(ctx, addr, streamIntro, "")
+	if err != nil {
+		var refused *HandshakeError
+		if errors.As(err, &refused) {
+			return refused.Peer, nil, err
+		}
+		return Peer{}, nil, err
+	}
+	c, err := t.newCaller(l)
+	if err != nil {
+		return l.peer, nil, err
+	}
+	defer c.end()
+	resp, err := c.call(ctx, k, req)
+	return l.peer, resp, err
+}
+
+// caller is the asking end of a call stream.
+type caller struct {
+	link  *link
+	out   *outbox
+	born  time.Time
+	heard atomic.Int64 // nanoseconds from born to the last byte that came in
+
+	mu      sync.Mutex
+	waiting map[uint64]chan reply // guarded by mu; nil once the connection has ended
+	last    uint64                // guarded by mu; the last id given out
+	since   time.Duration         // guarded by mu; from born to when waiting last ceased to be empty
+}
+
+type reply struct {
+	status uint8
+	body   []byte
+	lost   bool
+}
+
+// errNeverQueued: the connection had ended before the request was put on it.
+var errNeverQueued = fmt.Errorf("%w before the request was sent", ErrConnLost)
+
+// newCaller starts the goroutines of a call stream; on an error the link is closed.
+func (t *Transport) newCaller(l *link) (*caller, error) {
+	c := &caller{link: l, out: newOutbox(), born: time.Now(), waiting: map[uint64]chan reply{}}
+	ok := t.spawn(c.read) && t.spawn(func() { c.out.run(l, t.limits.stuck) }) && t.spawn(c.watch)
+	if !ok {
+		c.end()
+		return nil, notSent{ErrClosed}
+	}
+	return c, nil
+}
+
+func (c *caller) call(ctx context.Context, k Kind, req []byte) ([]byte, error) {
+	h := header{typ: frameRequest, code: uint8(k)}
+	if deadline, ok := ctx.Deadline(); ok {
+		h.timeout = millis(time.Until(deadline))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, notSent{err}
+	}
+	answer := make(chan reply, 1)
+	if h.id = c.expect(answer); h.id == 0 {
+		return nil, notSent{errNeverQueued}
+	}
+	if err := c.out.put(h, req); err != nil {
+		c.forget(h.id)
+		if errors.Is(err, ErrConnLost) {
+			err = errNeverQueued
+		}
+		return nil, notSent{err}
+	}
+	select {
+	case r := <-answer:
+		return r.result()
+	case <-ctx.Done():
+	}
+	if !c.forget(h.id) { // the answer came just now
+		return (<-answer).result()
+	}
+	c.out.put(header{typ: frameCancel, id: h.id}, nil)
+	return nil, ctx.Err()
+}
+
+func (r reply) result() ([]byte, error) {
+	switch {
+	case r.lost:
+		return nil, ErrConnLost
+	case r.status == statusOK:
+		return r.body, nil
+	case r.status == statusUnknownKind:
+		return nil, notSent{ErrUnknownKind}
+	case r.status == statusMembersOnly:
+		return nil, notSent{ErrMembersOnly}
+	case r.status == statusBusy:
+		return nil, notSent{ErrBusy}
+	}
+	return nil, &RemoteError{Text: string(r.body)}
+}
+
+// expect gives out an id whose answer goes to ch, which must have room for one; 0
+// if the connection has ended.
+func (c *caller) expect(ch chan reply) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == nil {
+		return 0
+	}
+	if len(c.waiting) == 0 {
+		c.since = time.Since(c.born)
+	}
+	c.last++
+	c.waiting[c.last] = ch
+	return c.last
+}
+
+// forget ends the wait for an answer; false if it has been delivered.
+func (c *caller) forget(id uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.waiting[id]
+	delete(c.waiting, id)
+	return ok
+}
+
+// ended reports whether the connection takes no more calls.
+func (c *caller) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting == nil || c.link.dead.Load()
+}
+
+// read delivers answers until the connection ends.
+func (c *caller) read() {
+	defer c.end()
+	r := bufio.NewReaderSize(hearing{c}, 32<<10)
+	head := make([]byte, headerSize)
+	for {
+		h, err := readHeader(r, head)
+		if err != nil || h.size > MaxMessage || h.typ != frameResponse && h.typ != framePong {
+			return
+		}
+		body, err := readBody(r, int(h.size))
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		ch := c.waiting[h.id]
+		delete(c.waiting, h.id)
+		c.mu.Unlock()
+		if ch != nil {
+			ch <- reply{status: h.code, body: body}
+		}
+	}
+}
+
+// hearing reads from the connection and notes when something came.
+type hearing struct{ c *caller }
+
+func (r hearing) Read(b []byte) (int, error) {
+	n, err := r.c.link.Read(b)
+	if n > 0 {
+		r.c.heard.Store(int64(time.Since(r.c.born)))
+	}
+	return n, err
+}
+
+// watch asks for a sign of life while calls wait in silence, and ends the
+// connection if none comes: a handler may take its time, a connection may not.
+func (c *caller) watch() {
+	lim := c.link.t.limits
+	tick := time.NewTicker(lim.ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-c.out.done:
+			return
+		}
+		c.mu.Lock()
+		waiting, since := len(c.waiting) > 0, c.since
+		c.mu.Unlock()
+		silent := time.Since(c.born) - max(since, time.Duration(c.heard.Load()))
+		switch {
+		case !waiting || silent < lim.ping:
+		case silent > lim.stuck:
+			c.link.t.log.Warn("connection is stuck, closing it", "node", c.link.peer.ID, "address", c.link.dialled)
+			c.end()
+			return
+		default:
+			c.out.put(header{typ: framePing}, nil)
+		}
+	}
+}
+
+// end closes the connection and fails what waits on it.
+func (c *caller) end() {
+	c.link.Close()
+	c.out.close()
+	c.mu.Lock()
+	waiting := c.waiting
+	c.waiting = nil
+	c.mu.Unlock()
+	for _, ch := range waiting {
+		ch <- reply{lost: true}
+	}
+}

@@ -1,0 +1,242 @@
+// Package transport carries everything that goes from node to node over one TCP
+// port: Raft's own streams, calls between members, and the introductions that
+// strangers make before one joins the other. It knows node ids, cluster UUIDs
+// and addresses; it knows no commands, no log and no membership.
+//
+// A node is named by its id everywhere. Only this package turns an id into
+// host:port, by asking Config.Resolve each time it dials. Every connection opens
+// with a handshake in both directions (handshake.go), so nothing of another
+// cluster and nothing meant for another node ever gets through.
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Kind says which handler a call is for. Kinds are part of the wire format.
+type Kind uint8
+
+// Identity is who a node is: its own id, and the UUID of the cluster that it
+// belongs to (for a pristine node the UUID that it would found a cluster under).
+type Identity struct{ ID, Cluster string }
+
+// Peer is what the other side of a connection said of itself in its handshake.
+// Addr is the Raft address that it advertises.
+type Peer struct{ ID, Cluster, Addr string }
+
+// Handler answers a call. req belongs to it. ctx ends when the caller's deadline
+// passes, the caller gives up, or the connection is lost; Close waits for
+// handlers, so they must heed it. An error travels to the caller as its text
+// alone, as a *RemoteError.
+type Handler func(ctx context.Context, from Peer, req []byte) ([]byte, error)
+
+// Config is what New needs. Self.ID and one of Listener and Addr are required.
+type Config struct {
+	// Listener is where to accept; where it is nil, New listens on Addr (host:port).
+	// The Transport owns it and closes it.
+	Listener net.Listener
+	Addr     string
+	// Advertise is the Raft address that others are told; the listener's own if empty.
+	Advertise string
+	// Self is who this node is at the start; see SetIdentity.
+	Self Identity
+	// Resolve returns the address (host:port) of a node. It is asked before every
+	// call and every Raft message, so it must be quick and must not call back.
+	Resolve func(id string) (addr string, ok bool)
+	// Learned, if set, is told the address that a node of the same cluster
+	// advertised in a handshake. It must be quick; Drop and SetIdentity may be
+	// called from it.
+	Learned func(id, addr string)
+	// Logger is also handed to hashicorp/raft's network transport. nil discards.
+	Logger hclog.Logger
+}
+
+// Transport is one node's end of all node-to-node traffic. All methods may be
+// called from any goroutine.
+type Transport struct {
+	cfg       Config
+	log       hclog.Logger
+	listener  net.Listener
+	advertise string
+	instance  uint64 // drawn at start, so that others notice a restart
+	limits    limits
+	handlers  [256]atomic.Pointer[registration]
+
+	ctx    context.Context // ends at Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // every goroutine of this package; add through spawn
+
+	mu       sync.Mutex
+	self     Identity           // guarded by mu
+	closed   bool               // guarded by mu
+	started  bool               // guarded by mu
+	links    map[*link]struct{} // guarded by mu; connections past their handshake
+	greeting map[net.Conn]uint64
+	greeted  uint64 // guarded by mu, as greeting is: accepted connections in their handshake, by age
+	peers    map[string]*peer
+	raft     *raftTransport // guarded by mu, as peers is; nil until Raft
+}
+
+// limits are the bounds in time and number; tests make them smaller.
+type limits struct {
+	dial        time.Duration // TCP connect
+	handshake   time.Duration // from connected to answered
+	rpc         time.Duration // Raft's own I/O deadline
+	ping        time.Duration // silence on a call connection before asking for a sign of life
+	stuck       time.Duration // silence before it is given up
+	retry       time.Duration // pause after a failed dial
+	idle        time.Duration // how long a stranger may sit between frames
+	unacked     time.Duration // how long sent bytes may stay unacknowledged
+	unackedBulk time.Duration // the same for a snapshot stream, whose reader may wait for its disk
+	greeting    int           // accepted connections in their handshake
+	strangers   int           // accepted introduction streams
+	accepted    int           // all accepted connections past their handshake
+}
+
+func defaultLimits() limits {
+	return limits{
+		dial: 2 * time.Second, handshake: 5 * time.Second, rpc: 10 * time.Second,
+		ping: time.Second, stuck: 4 * time.Second, retry: 20 * time.Millisecond, idle: 30 * time.Second,
+		unacked: 3 * time.Second, unackedBulk: 30 * time.Second,
+		greeting: 128, strangers: 64, accepted: 1024,
+	}
+}
+
+// New binds the port, or takes over the listener. Nothing is accepted before
+// Start, so that the handlers can be set first; calls may be made at once. If the
+// port is taken, the error says so in one line and is syscall.EADDRINUSE.
+func New(cfg Config) (*Transport, error) {
+	if err := checkID(cfg.Self.ID); err != nil {
+		return nil, err
+	}
+	if cfg.Resolve == nil {
+		return nil, errors.New("transport needs Resolve")
+	}
+	ln := cfg.Listener
+	if ln == nil {
+		var err error
+		if ln, err = listen(cfg.Addr); err != nil {
+			return nil, err
+		}
+	}
+	t := &Transport{
+		cfg: cfg, log: cfg.Logger, listener: ln, advertise: cfg.Advertise, limits: defaultLimits(), self: cfg.Self,
+		links: map[*link]struct{}{}, greeting: map[net.Conn]uint64{}, peers: map[string]*peer{},
+	}
+	if t.log == nil {
+		t.log = hclog.NewNullLogger()
+	}
+	if t.advertise == "" {
+		t.advertise = ln.Addr().String()
+	}
+	var seed [8]byte
+	rand.Read(seed[:]) // never fails, by its contract
+	t.instance = binary.LittleEndian.Uint64(seed[:])
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t, nil
+}
+
+// listen binds a port, with an error fit for the person who chose it.
+func listen(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("node-to-node address %s: %w (another process listens there)", addr, syscall.EADDRINUSE)
+	case err != nil:
+		return nil, fmt.Errorf("node-to-node address: %w", err)
+	}
+	return ln, nil
+}
+
+// Start begins to accept connections.
+func (t *Transport) Start() {
+	t.mu.Lock()
+	again := t.started
+	t.started = true
+	t.mu.Unlock()
+	if !again {
+		t.spawn(t.accept)
+	}
+}
+
+// Addr is the address that this node advertises.
+func (t *Transport) Addr() string { return t.advertise }
+
+// Identity returns who this node says it is.
+func (t *Transport) Identity() Identity {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.self
+}
+
+// SetIdentity changes who this node says it is, as a pristine node does when it
+// pledges itself to another cluster. Connections of members (not introductions)
+// that were made under another identity are closed.
+func (t *Transport) SetIdentity(self Identity) {
+	t.mu.Lock()
+	t.self = self
+	for _, p := range t.peers {
+		p.forgive()
+	}
+	t.mu.Unlock()
+	t.closeLinks(func(l *link) bool { return l.stream != streamIntro && l.self != self })
+}
+
+// Drop closes the connections dialled to a node, so that the next message dials
+// anew. It is never needed for an address that changes in Resolve.
+func (t *Transport) Drop(id string) {
+	t.mu.Lock()
+	if p := t.peers[id]; p != nil {
+		p.forgive()
+	}
+	t.mu.Unlock()
+	t.closeLinks(func(l *link) bool { return l.dialled != "" && l.peer.ID == id && l.stream != streamIntro })
+}
+
+// Close ends everything: the listener, all connections, Raft's transport, and
+// returns when every goroutine has ended. Not to be called from a handler.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		t.wg.Wait()
+		return nil
+	}
+	t.closed = true
+	r := t.raft
+	for c := range t.greeting {
+		c.Close()
+	}
+	t.mu.Unlock()
+	t.cancel()
+	err := t.listener.Close()
+	if r != nil {
+		r.Close()
+	}
+	t.closeLinks(func(*link) bool { return true })
+	t.wg.Wait()
+	return err
+}
+
+// spawn runs f in a goroutine that Close waits for. After Close it does nothing
+// and returns false.
+func (t *Transport) spawn(f func()) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.wg.Go(f)
+	return true
+}

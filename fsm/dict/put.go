@@ -1,0 +1,155 @@
+package dict
+
+import (
+	"slices"
+	"strings"
+)
+
+// Put stores e at pos and returns the element with the same key that was there.
+func (t *Table[E]) Put(pos uint64, e E) (old E, replaced bool) {
+	t.mustBeWritable()
+	if t.root == nil {
+		t.root = &node[E]{epoch: t.epoch}
+	}
+	var p path[E]
+	found := find(t, &p, pos, e.Key())
+	t.own(&p)
+	if found {
+		old, p.leaf.elems[p.i] = p.leaf.elems[p.i], e
+		return old, true
+	}
+	t.size++
+	for _, s := range p.steps[:p.depth] {
+		s.n.counts[s.i]++
+	}
+	if len(p.leaf.elems) < maxLeaf {
+		p.leaf.insert(p.i, pos, e)
+		return old, false
+	}
+	t.splitLeaf(&p, pos, e)
+	return old, false
+}
+
+func (t *Table[E]) mustBeWritable() {
+	if t.frozen {
+		panic("dict: write to a snapshot")
+	}
+}
+
+// insert puts an element into a leaf that has room.
+func (n *node[E]) insert(i int, pos uint64, e E) {
+	n.pos = insertAt(n.pos, i, pos)
+	n.elems = insertAt(n.elems, i, e)
+}
+
+// insertAt is slices.Insert with growth by a quarter, not to double: leaves would
+// be half empty, and they are most of the memory.
+func insertAt[T any](s []T, i int, v T) []T {
+	if len(s) == cap(s) {
+		grown := slices.Grow([]T(nil), len(s)+len(s)/4+2)
+		s = append(grown, s...)
+	}
+	s = s[:len(s)+1]
+	copy(s[i+1:], s[i:])
+	s[i] = v
+	return s
+}
+
+// splitLeaf inserts into a full leaf.
+func (t *Table[E]) splitLeaf(p *path[E], pos uint64, e E) {
+	left := p.leaf
+	at := p.cut(len(left.elems))
+	right := &node[E]{epoch: t.epoch, pos: cutTail(&left.pos, at), elems: cutTail(&left.elems, at)}
+	if p.i < at || at == 0 {
+		left.insert(p.i, pos, e)
+	} else {
+		right.insert(p.i-at, pos, e)
+	}
+	t.addSibling(p, left, right)
+}
+
+// cut is where to split a full leaf: in the middle, but at the ends of the table
+// beside the new element, so that ascending or descending inserts leave full leaves.
+func (p *path[E]) cut(n int) int {
+	first, last := p.i == 0, p.i == n
+	for _, s := range p.steps[:p.depth] {
+		first = first && s.i == 0
+		last = last && s.i == len(s.n.kids)-1
+	}
+	switch {
+	case first:
+		return 0
+	case last:
+		return n
+	}
+	return n / 2
+}
+
+// cutTail takes everything from index at off *s and returns it in an array of its
+// own. The freed slots are cleared, for the collector.
+func cutTail[T any](s *[]T, at int) []T {
+	tail := slices.Clone((*s)[at:])
+	clear((*s)[at:])
+	*s = (*s)[:at]
+	return tail
+}
+
+// separator is the bound between two neighbouring leaves.
+func separator[E Element](left, right *node[E]) (uint64, string) {
+	last := len(left.pos) - 1
+	if left.pos[last] != right.pos[0] {
+		return right.pos[0], ""
+	}
+	a, b := left.elems[last].Key(), right.elems[0].Key()
+	n := 0 // the shortest prefix of b above a is enough, and doesn't keep b alive
+	for n < len(a) && a[n] == b[n] {
+		n++
+	}
+	return right.pos[0], strings.Clone(b[:n+1])
+}
+
+// addSibling hangs the new node right beside left, the leaf of the path, and
+// splits the inner nodes above as far as they are full.
+func (t *Table[E]) addSibling(p *path[E], left, right *node[E]) {
+	pos, key := separator(left, right)
+	for d := p.depth - 1; d >= 0; d-- {
+		n, i := p.steps[d].n, p.steps[d].i
+		n.counts[i] = left.size()
+		n.insertKid(i+1, pos, key, right)
+		if len(n.kids) <= maxInner {
+			return
+		}
+		at := len(n.kids) / 2
+		if i+2 == len(n.kids) && p.rightmost(d) {
+			at = len(n.kids) - minInner // ascending inserts leave full nodes behind
+		}
+		pos, key = n.pos[at], n.keys[at]
+		left, right = n, &node[E]{
+			epoch: t.epoch, pos: cutTail(&n.pos, at), keys: cutTail(&n.keys, at),
+			kids: cutTail(&n.kids, at), counts: cutTail(&n.counts, at),
+		}
+		right.keys[0] = ""
+	}
+	t.root = &node[E]{
+		epoch: t.epoch, pos: []uint64{0, pos}, keys: []string{"", key},
+		kids: []*node[E]{left, right}, counts: []int{left.size(), right.size()},
+	}
+}
+
+// rightmost says whether the inner node at depth d is the last one of its level.
+func (p *path[E]) rightmost(d int) bool {
+	for _, s := range p.steps[:d] {
+		if s.i != len(s.n.kids)-1 {
+			return false
+		}
+	}
+	return true
+}
+
+// insertKid puts a child and its separator into an inner node.
+func (n *node[E]) insertKid(i int, pos uint64, key string, kid *node[E]) {
+	n.pos = insertAt(n.pos, i, pos)
+	n.keys = insertAt(n.keys, i, key)
+	n.kids = insertAt(n.kids, i, kid)
+	n.counts = insertAt(n.counts, i, kid.size())
+}

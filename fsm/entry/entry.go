@@ -1,0 +1,48 @@
+// Package entry is the binary form of one Raft log entry: a Batch of proposals
+// with the time and the seed that make applying it a pure function. It knows
+// nothing of what the commands mean.
+package entry
+
+// Version is the newest batch version this program writes and reads. It fixes
+// format and semantics: a change of either needs a new number.
+const Version = 1
+
+// Batch is one log entry.
+type Batch struct {
+	Version uint16
+	// ID tells the proposer's own batch from all others when it comes back to be
+	// applied. It is random, and the seed of all chance in the batch.
+	ID uint64
+	// Now is the leader's clock when it made the entry, in Unix milliseconds.
+	Now       int64
+	Proposals []Proposal
+}
+
+// Proposal is what one connection proposed at once: 1..n commands in order.
+type Proposal struct {
+	// DB is the database that the commands run in.
+	DB int
+	// Atomic marks an EXEC: the reply is one array, and nothing runs unless every
+	// watched key still has its version.
+	Atomic bool
+	// System marks commands of the replicated state that is not keys (members,
+	// cluster identity), which no client can name.
+	System   bool
+	Watches  []Watch
+	Commands []Command
+}
+
+// Watch is a key and the version that it had when it was watched.
+type Watch struct {
+	DB      int
+	Key     []byte
+	Version uint64
+}
+
+// Command is a command's arguments, its name first.
+type Command struct {
+	Args [][]byte
+	// Read marks a command that changes nothing. It runs at its place on the node
+	// that proposed it, for its reply, and is left out of the binary form.
+	Read bool
+}

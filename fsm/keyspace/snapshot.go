@@ -1,0 +1,147 @@
+package keyspace
+
+import (
+	"fmt"
+
+	"github.com/raftkv/raftkv/fsm/dict"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// Snapshot is a space at one point in time. It may be read by any goroutine while
+// the space goes on.
+type Snapshot struct {
+	dbs     [Databases]database
+	counter uint64
+}
+
+// Item is a key in the form that snapshots store.
+type Item struct {
+	Key      []byte
+	Type     byte
+	Value    []byte // in the form of Value.AppendBinary; a string's own bytes
+	ExpireAt int64  // Unix milliseconds, 0 for never
+	Version  uint64
+}
+
+// Snapshot returns the space as it is now, in a time that does not depend on the
+// number of keys.
+func (s *Space) Snapshot() *Snapshot {
+	snap := &Snapshot{counter: s.counter}
+	for i, d := range s.dbs {
+		snap.dbs[i] = database{
+			keys:    d.keys.Snapshot(),
+			removed: append([]uint64(nil), d.removed...), // 128 KiB at most
+			base:    d.base,
+		}
+	}
+	s.epoch++
+	return snap
+}
+
+// Databases returns the numbers of the databases that hold anything to store.
+func (s *Snapshot) Databases() []int {
+	var dbs []int
+	for i := range s.dbs {
+		if d := &s.dbs[i]; d.keys.Len() > 0 || len(d.removed) > 0 || d.base != 0 {
+			dbs = append(dbs, i)
+		}
+	}
+	return dbs
+}
+
+// Len is the number of keys in a database, as Each tells them.
+func (s *Snapshot) Len(db int) int { return s.dbs[db].keys.Len() }
+
+// Each calls fn for every key of a database, in the order of their positions,
+// until fn returns an error, which it returns. The item's slices are valid only
+// during the call.
+func (s *Snapshot) Each(db int, fn func(Item) error) error {
+	var key, value []byte
+	var err error
+	s.dbs[db].keys.Ascend(0, func(_ uint64, e Entry) bool {
+		m := e.head()
+		key = append(key[:0], e.Key()...)
+		if e.obj != nil {
+			value = e.obj.value.AppendBinary(value[:0])
+		} else {
+			start, n := e.keyAt()
+			value = append(value[:0], e.blob[start+n:]...)
+		}
+		err = fn(Item{Key: key, Type: byte(e.Type()), Value: value, ExpireAt: m.expireAt, Version: m.version})
+		return err == nil
+	})
+	return err
+}
+
+// WholeDatabase stands in a removal's place of a slot for the version below which
+// no key of the database, present or absent, has one.
+const WholeDatabase = -1
+
+// EachRemoval calls fn for the removal versions of a database, until fn returns an
+// error, which it returns.
+func (s *Snapshot) EachRemoval(db int, fn func(slot int, version uint64) error) error {
+	d := &s.dbs[db]
+	if d.base != 0 {
+		if err := fn(WholeDatabase, d.base); err != nil {
+			return err
+		}
+	}
+	for slot, version := range d.removed {
+		if version != 0 {
+			if err := fn(slot, version); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Counter is the last version given out.
+func (s *Snapshot) Counter() uint64 { return s.counter }
+
+// SetCounter restores what Snapshot.Counter returned.
+func (s *Space) SetCounter(n uint64) { s.counter = n }
+
+// Counter is the last version given out.
+func (s *Space) Counter() uint64 { return s.counter }
+
+// LoadRemoval restores what EachRemoval told.
+func (s *Space) LoadRemoval(db, slot int, version uint64) error {
+	switch {
+	case db < 0 || db >= Databases:
+		return fmt.Errorf("removal version of database %d", db)
+	case slot == WholeDatabase:
+		s.dbs[db].base = version
+	case slot < 0 || slot >= resp.Slots:
+		return fmt.Errorf("removal version of slot %d", slot)
+	default:
+		s.dbs[db].noteRemoval(slot, version)
+	}
+	return nil
+}
+
+// LoadItem restores what Each told. The item is not kept.
+func (s *Space) LoadItem(db int, it Item) error {
+	if db < 0 || db >= Databases {
+		return fmt.Errorf("key of database %d", db)
+	}
+	if it.ExpireAt < 0 {
+		return fmt.Errorf("expiry time %d", it.ExpireAt)
+	}
+	var obj *object
+	inline := it.Value
+	switch {
+	case Type(it.Type) != String:
+		return fmt.Errorf("value of unknown type %d", it.Type)
+	case len(it.Value) > MaxString:
+		return fmt.Errorf("string of %d bytes", len(it.Value))
+	case len(it.Value) > inlineMax:
+		r := newRope(it.Value)
+		obj, inline = &object{value: r, epoch: s.epoch, size: r.Size()}, nil
+	}
+	m := meta{version: it.Version, expireAt: it.ExpireAt}
+	s.dbs[db].put(s.position(it.Key), s.newEntry(m, it.Key, inline, obj))
+	return nil
+}
+
+var _ dict.Element = Entry{}

@@ -1,0 +1,210 @@
+// Package keyspace holds the databases: keys with typed values, expiry times and
+// versions. A View reads it as of one instant, a Txn also writes. It knows no
+// commands and no replies' order, no clock and no locks: time and chance are
+// handed in, and whoever calls sees to it that nothing reads while a Txn writes,
+// except through a Snapshot. DESIGN.md tells how it is laid out and why.
+package keyspace
+
+import (
+	"github.com/raftkv/raftkv/fsm/dict"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// Databases is the number of databases, which clients name 0 to 15.
+const Databases = 16
+
+// Instant is the time that a View looks at, both in Unix milliseconds.
+type Instant struct {
+	// Logged decides what exists: a key is gone once its expiry time is at or
+	// before Logged. It is the same on all replicas at one log position.
+	Logged int64
+	// Now is what remaining times to live are told by. It is never before Logged.
+	Now int64
+}
+
+// Space is all databases.
+type Space struct {
+	dbs    [Databases]*database
+	hasher dict.Hasher
+	// counter is the last version given out; always even (see version.go).
+	counter uint64
+	// epoch counts the snapshots taken: what was made in an earlier epoch may be
+	// seen by one of them and is not changed in place.
+	epoch uint64
+	// scratch is where entries are put together.
+	scratch []byte
+}
+
+// database is one database.
+type database struct {
+	keys *dict.Table[Entry]
+	// due has every key with an expiry time, at that time as its position.
+	due *dict.Table[dueKey]
+	// removed has the last removal version of each slot; nil while it is all 0.
+	removed []uint64
+	// base is a lower bound of all versions, of keys and of absent keys: the
+	// version of the last FLUSHDB or SWAPDB.
+	base uint64
+	// bytes is the sum of Entry.Size over all keys.
+	bytes int64
+}
+
+// dueKey is an entry of the index by expiry time. Its key is a copy, so that it
+// doesn't keep alive the blob of an entry that was replaced.
+type dueKey string
+
+// Key implements dict.Element.
+func (k dueKey) Key() string { return string(k) }
+
+// New returns an empty space. hashKey is the key of the hash that gives keys
+// their positions; all replicas of a cluster need the same.
+func New(hashKey [16]byte) *Space {
+	s := &Space{hasher: dict.NewHasher(hashKey)}
+	for i := range s.dbs {
+		s.dbs[i] = newDatabase()
+	}
+	return s
+}
+
+func newDatabase() *database {
+	return &database{keys: dict.New[Entry](), due: dict.New[dueKey]()}
+}
+
+// View returns a reader of one database as of an instant.
+func (s *Space) View(db int, at Instant) *View {
+	return &View{space: s, db: s.dbs[db], index: db, at: at}
+}
+
+// Txn returns a writer of one database at the logged time now, with a seed for
+// all chance that its commands need.
+func (s *Space) Txn(db int, now int64, seed uint64) *Txn {
+	return &Txn{View: View{space: s, db: s.dbs[db], index: db, at: Instant{Logged: now, Now: now}, Seed: seed}}
+}
+
+// Stats is what INFO tells of a database.
+type Stats struct {
+	Keys    int   // keys, those due but not yet removed included
+	Expires int   // keys with an expiry time
+	AvgTTL  int64 // their mean time to live in milliseconds, from a sample
+}
+
+// Stats returns figures of one database at the time now.
+func (s *Space) Stats(db int, now int64) Stats {
+	d := s.dbs[db]
+	st := Stats{Keys: d.keys.Len(), Expires: d.due.Len()}
+	const samples = 32 // evenly over the index, so the mean is close
+	n := min(samples, st.Expires)
+	for i := range n {
+		at, _, _ := d.due.At((2*i + 1) * st.Expires / (2 * n))
+		st.AvgTTL += max(0, int64(at)-now) / int64(n)
+	}
+	return st
+}
+
+// Bytes is the memory that keys and values take, with their overhead: an
+// estimate that is the same on every replica.
+func (s *Space) Bytes() int64 {
+	var n int64
+	for _, d := range s.dbs {
+		n += d.bytes
+	}
+	return n
+}
+
+// NextDue is the earliest expiry time of any key.
+func (s *Space) NextDue() (ms int64, ok bool) {
+	for _, d := range s.dbs {
+		if at, _, found := d.due.Min(); found && (!ok || int64(at) < ms) {
+			ms, ok = int64(at), true
+		}
+	}
+	return ms, ok
+}
+
+// RemoveDue removes up to max keys whose time has come at now, in the order of
+// expiry time, database and key, and returns how many it removed.
+func (s *Space) RemoveDue(now int64, max int) int {
+	for n := range max {
+		var next *database
+		var first uint64
+		var key string
+		for _, d := range s.dbs {
+			if at, k, ok := d.due.Min(); ok && (next == nil || at < first) {
+				next, first, key = d, at, string(k)
+			}
+		}
+		if next == nil || int64(first) > now {
+			return n
+		}
+		s.expire(next, []byte(key))
+	}
+	return max
+}
+
+// CountInSlot is how many keys of a database lie in a hash slot, those due but
+// not yet removed included, as in Redis.
+func (s *Space) CountInSlot(db, slot int) int {
+	return s.dbs[db].keys.CountRange(slotStart(slot), slotStart(slot+1))
+}
+
+// ListSlot returns up to n keys of a hash slot.
+func (s *Space) ListSlot(db, slot, n int) [][]byte {
+	var keys [][]byte
+	end := slotStart(slot + 1)
+	s.dbs[db].keys.Ascend(slotStart(slot), func(pos uint64, e Entry) bool {
+		if pos >= end || len(keys) >= n {
+			return false
+		}
+		keys = append(keys, []byte(e.Key()))
+		return true
+	})
+	return keys
+}
+
+// hashBits is how many bits of a position are hash; the slot stands above them.
+// Together they are 53, which every client's number type holds exactly.
+const hashBits = 39
+
+// position is where a key stands in its database's table.
+func (s *Space) position(key []byte) uint64 {
+	return slotStart(resp.Slot(key)) | s.hasher.Hash(key)>>(64-hashBits)
+}
+
+func slotStart(slot int) uint64 { return uint64(slot) << hashBits }
+
+func slotOf(pos uint64) int { return int(pos >> hashBits) }
+
+// put stores an entry and keeps the sums and the index right.
+func (d *database) put(pos uint64, e Entry) {
+	old, replaced := d.keys.Put(pos, e)
+	d.bytes += int64(e.Size())
+	var oldAt int64
+	if replaced {
+		d.bytes -= int64(old.Size())
+		oldAt = old.ExpireAt()
+	}
+	at := e.ExpireAt()
+	if at == oldAt {
+		return
+	}
+	key := e.Key()
+	if oldAt != 0 {
+		d.due.Delete(uint64(oldAt), []byte(key))
+	}
+	if at != 0 {
+		d.due.Put(uint64(at), dueKey([]byte(key)))
+	}
+}
+
+// remove takes an entry out and keeps the sums and the index right.
+func (d *database) remove(pos uint64, key []byte) (Entry, bool) {
+	old, ok := d.keys.Delete(pos, key)
+	if !ok {
+		return old, false
+	}
+	d.bytes -= int64(old.Size())
+	if at := old.ExpireAt(); at != 0 {
+		d.due.Delete(uint64(at), key)
+	}
+	return old, true
+}

@@ -1,0 +1,238 @@
+package keyspace
+
+import "github.com/raftkv/raftkv/resp"
+
+// MaxString is the longest string there may be, Redis's default of
+// proto-max-bulk-len.
+const MaxString = 512 << 20
+
+// Txn reads and writes one database at one logged time. A key whose time has come
+// is absent to it, whether it was removed already or not.
+type Txn struct{ View }
+
+// SetString stores a string with an expiry time (0 for none), whatever was there
+// before. A time that has come already leaves the key absent.
+func (t *Txn) SetString(key, value []byte, expireAt int64) {
+	if t.gone(expireAt) {
+		t.drop(key)
+		return
+	}
+	var obj *object
+	if len(value) > inlineMax {
+		obj, value = t.newObject(newRope(value)), nil
+	}
+	t.store(key, value, obj, expireAt)
+}
+
+// Set stores a value with an expiry time (0 for none), whatever was there before.
+// The value belongs to the space from now on.
+func (t *Txn) Set(key []byte, value Value, expireAt int64) {
+	if t.gone(expireAt) {
+		t.drop(key)
+		return
+	}
+	t.store(key, nil, t.newObject(value), expireAt)
+}
+
+// gone says whether an expiry time has come.
+func (t *Txn) gone(expireAt int64) bool { return expireAt != 0 && expireAt <= t.at.Logged }
+
+func (t *Txn) newObject(v Value) *object {
+	return &object{value: v, epoch: t.space.epoch, size: v.Size()}
+}
+
+func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
+	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
+	t.db.put(t.space.position(key), t.space.newEntry(m, key, inline, obj))
+}
+
+// Edit returns a value for changing in place. After the change Changed must be
+// called. ok is false where there is no such key or its value is a short string.
+func (t *Txn) Edit(key []byte) (v Value, ok bool) {
+	e, ok := t.Get(key)
+	if !ok || e.obj == nil {
+		return nil, false
+	}
+	return t.edit(e).obj.value, true
+}
+
+// edit makes the object of a stored entry safe to change in place.
+func (t *Txn) edit(e Entry) Entry {
+	if e.obj.epoch != t.space.epoch {
+		e.obj = &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
+		key := []byte(e.Key())
+		t.db.put(t.space.position(key), e)
+	}
+	return e
+}
+
+// Changed stamps a key after its value was changed in place, and counts its
+// memory again.
+func (t *Txn) Changed(key []byte) {
+	if e, ok := t.Get(key); ok {
+		t.changed(key, e)
+	}
+}
+
+func (t *Txn) changed(key []byte, e Entry) {
+	if e.obj != nil {
+		size := e.obj.value.Size()
+		t.db.bytes += int64(size - e.obj.size)
+		e.obj.size = size
+	}
+	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
+	t.db.put(t.space.position(key), t.space.restamp(e, m))
+}
+
+// WriteString puts data into a string at an offset; zeros fill a gap before it. An
+// absent key counts as the empty string. It returns the string's new length. The
+// expiry time stays. The work grows with the length of data, not of the string.
+func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error) {
+	e, exists := t.Get(key)
+	old, isText := Text{}, true
+	if exists {
+		old, isText = e.Text()
+	}
+	if !isText {
+		return 0, resp.ErrWrongType
+	}
+	n = max(old.Len(), offset+len(data))
+	if n > MaxString {
+		return 0, resp.ErrStringTooLong
+	}
+	switch {
+	case old.long != nil:
+		e = t.edit(e)
+		e.obj.value.(*rope).write(offset, data)
+		t.changed(key, e)
+	case n > inlineMax:
+		r := newRope([]byte(old.short))
+		r.write(offset, data)
+		t.store(key, nil, t.newObject(r), e.expiry())
+	default:
+		buf := make([]byte, n)
+		copy(buf, old.short)
+		copy(buf[offset:], data)
+		t.store(key, buf, nil, e.expiry())
+	}
+	return n, nil
+}
+
+// expiry is ExpireAt, and 0 of the zero Entry.
+func (e Entry) expiry() int64 {
+	if e.blob == "" {
+		return 0
+	}
+	return e.ExpireAt()
+}
+
+// Delete removes a key and says whether it existed.
+func (t *Txn) Delete(key []byte) bool {
+	if !t.Exists(key) {
+		return false
+	}
+	t.drop(key)
+	return true
+}
+
+// drop removes a key, stored or not, and counts as a change of it.
+func (t *Txn) drop(key []byte) {
+	pos := t.space.position(key)
+	t.db.remove(pos, key)
+	t.db.noteRemoval(slotOf(pos), t.space.nextVersion())
+}
+
+// SetExpiry gives a key an expiry time, 0 for none, and says whether the key
+// existed. A time that has come already removes it.
+func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
+	e, ok := t.Get(key)
+	switch {
+	case !ok:
+		return false
+	case t.gone(expireAt):
+		t.drop(key)
+	default:
+		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
+		t.db.put(t.space.position(key), t.space.restamp(e, m))
+	}
+	return true
+}
+
+// Rename moves a key's value and expiry time to another key of the same database,
+// whatever was there before, and says whether the key existed.
+func (t *Txn) Rename(from, to []byte) bool { return t.MoveTo(t.index, from, to) }
+
+// MoveTo moves a key's value and expiry time to a key of any database, whatever
+// was there before, and says whether the key existed.
+func (t *Txn) MoveTo(db int, from, to []byte) bool {
+	e, ok := t.Get(from)
+	if !ok {
+		return false
+	}
+	t.drop(from)
+	t.in(db).place(to, e)
+	return true
+}
+
+// CopyTo gives a key of any database the value and expiry time of another one,
+// whatever was there before, and says whether the source existed.
+func (t *Txn) CopyTo(db int, from, to []byte) bool {
+	e, ok := t.Get(from)
+	if !ok {
+		return false
+	}
+	if e.obj != nil {
+		// Both ends get a clone, because the original may not change any more.
+		pos := t.space.position(from)
+		t.db.put(pos, Entry{blob: e.blob, obj: t.newObject(e.obj.value.Clone())})
+		e.obj = t.newObject(e.obj.value.Clone())
+	}
+	t.in(db).place(to, e)
+	return true
+}
+
+// place stores the value and expiry time of e under another key.
+func (t *Txn) place(key []byte, e Entry) {
+	var inline []byte
+	if e.obj == nil {
+		start, n := e.keyAt()
+		inline = []byte(e.blob[start+n:])
+	}
+	t.store(key, inline, e.obj, e.ExpireAt())
+}
+
+// in is a Txn of the same time in another database.
+func (t *Txn) in(db int) *Txn { return t.space.Txn(db, t.at.Logged, t.Seed) }
+
+// In is a View of the same time of another database.
+func (t *Txn) In(db int) *View { return &t.in(db).View }
+
+// FlushDB removes all keys of this database, in constant time.
+func (t *Txn) FlushDB() {
+	t.space.flush(t.index)
+	t.db = t.space.dbs[t.index]
+}
+
+// FlushAll removes all keys of all databases, in constant time.
+func (t *Txn) FlushAll() {
+	for i := range t.space.dbs {
+		t.space.flush(i)
+	}
+	t.db = t.space.dbs[t.index]
+}
+
+func (s *Space) flush(db int) {
+	fresh := newDatabase()
+	fresh.base = s.nextVersion()
+	s.dbs[db] = fresh
+}
+
+// SwapDB exchanges the contents of two databases, in constant time. It counts as
+// a change of every key of both, also of absent ones.
+func (t *Txn) SwapDB(a, b int) {
+	s := t.space
+	s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a]
+	version := s.nextVersion()
+	s.dbs[a].base, s.dbs[b].base = version, version
+	t.db = s.dbs[t.index]
+}

@@ -1,0 +1,149 @@
+package keyspace
+
+import (
+	"github.com/raftkv/raftkv/fsm/prng"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// View reads one database as of an instant. It never changes anything, so any
+// number of Views may read at once.
+type View struct {
+	// Seed is the source of all chance in what is read (RANDOMKEY). Whoever makes
+	// the View sets it, from the position of the read.
+	Seed uint64
+
+	space *Space
+	db    *database
+	index int
+	at    Instant
+	tick  bool
+}
+
+// DB is the number of the database.
+func (v *View) DB() int { return v.index }
+
+// Now is the time that remaining times to live are told by, Unix milliseconds.
+func (v *View) Now() int64 { return v.at.Now }
+
+// Logged is the time that decides which keys exist, Unix milliseconds.
+func (v *View) Logged() int64 { return v.at.Logged }
+
+// TickNeeded says that something read so far is due by Now but not by Logged:
+// what was read must be thrown away and read again once the log has caught up.
+func (v *View) TickNeeded() bool { return v.tick }
+
+// Get returns the entry of a key that exists.
+func (v *View) Get(key []byte) (Entry, bool) {
+	e, ok := v.db.keys.Get(v.space.position(key), key)
+	if !ok || !v.exists(e) {
+		return Entry{}, false
+	}
+	return e, true
+}
+
+// exists says whether a stored entry exists at the view's instant.
+func (v *View) exists(e Entry) bool {
+	at := e.ExpireAt()
+	if at == 0 {
+		return true
+	}
+	if at <= v.at.Logged {
+		return false
+	}
+	if at <= v.at.Now {
+		v.tick = true
+	}
+	return true
+}
+
+// Exists says whether a key exists.
+func (v *View) Exists(key []byte) bool {
+	_, ok := v.Get(key)
+	return ok
+}
+
+// String returns the value of a string key; ok is false where there is no such
+// key, the error is resp.ErrWrongType where it holds something else.
+func (v *View) String(key []byte) (t Text, ok bool, err error) {
+	e, ok := v.Get(key)
+	if !ok {
+		return Text{}, false, nil
+	}
+	t, isText := e.Text()
+	if !isText {
+		return Text{}, false, resp.ErrWrongType
+	}
+	return t, true, nil
+}
+
+// Len is the number of keys that exist.
+func (v *View) Len() int {
+	gone := v.db.due.CountRange(0, uint64(v.at.Logged)+1)
+	v.checkAll()
+	return v.db.keys.Len() - gone
+}
+
+// checkAll notes whether any key at all is due by Now but not by Logged.
+func (v *View) checkAll() {
+	if v.at.Now > v.at.Logged && v.db.due.CountRange(uint64(v.at.Logged)+1, uint64(v.at.Now)+1) > 0 {
+		v.tick = true
+	}
+}
+
+// Each calls fn for every key that exists, in the order of their positions, until
+// fn returns false.
+func (v *View) Each(fn func(Entry) bool) {
+	v.checkAll()
+	v.db.keys.Ascend(0, func(_ uint64, e Entry) bool { return !v.exists(e) || fn(e) })
+}
+
+// Scan looks at count keys from a cursor on, calls fn for each that exists, and
+// returns the cursor to go on from, 0 at the end. Cursors are positions: they
+// mean the same on every node and after a restart, and whatever was there during
+// the whole walk is seen. Keys that share a position are never torn apart, so a
+// few more than count may come.
+func (v *View) Scan(cursor uint64, count int, fn func(Entry)) (next uint64) {
+	v.checkAll()
+	seen, last := 0, uint64(0)
+	v.db.keys.Ascend(cursor, func(pos uint64, e Entry) bool {
+		if seen >= count && pos != last {
+			next = pos
+			return false
+		}
+		seen, last = seen+1, pos
+		if v.exists(e) {
+			fn(e)
+		}
+		return true
+	})
+	return next
+}
+
+// RandomKey picks one of the keys that exist, evenly as long as not most of the
+// stored ones are expired.
+func (v *View) RandomKey() (key string, ok bool) {
+	if v.Len() == 0 {
+		return "", false
+	}
+	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
+	rnd := prng.New(v.Seed)
+	stored := uint64(v.db.keys.Len())
+	var pos uint64
+	for range tries {
+		var e Entry
+		pos, e, _ = v.db.keys.At(int(rnd.Below(stored)))
+		if v.exists(e) {
+			return e.Key(), true
+		}
+	}
+	take := func(_ uint64, e Entry) bool {
+		if v.exists(e) {
+			key, ok = e.Key(), true
+		}
+		return !ok
+	}
+	if v.db.keys.Ascend(pos, take); !ok {
+		v.db.keys.Ascend(0, take)
+	}
+	return key, ok
+}

@@ -1,0 +1,181 @@
+// Package config is a node's configuration: flags, RAFTKV_* variables of the
+// environment and an optional YAML file, in this order of precedence, checked as
+// a whole. It starts nothing and opens no sockets.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Config is a node's configuration, checked and with every default filled in.
+// Settings that Redis has keep Redis's names and spelling.
+type Config struct {
+	NodeID   string   `group:"node" placeholder:"ID" help:"Name of this node, unique in its cluster for ever: letters, digits, dot, dash and underscore. Required."`
+	DataDir  string   `group:"node" placeholder:"DIR" type:"plain" help:"Directory of this node's log, vote and snapshots (default: ./data/NODE-ID)."`
+	Join     []string `group:"node" placeholder:"ADDR" help:"Raft addresses of members of the cluster to join. Needed on the first start only; later it does no harm."`
+	RaftAddr string   `group:"addresses" default:"127.0.0.1:8000" help:"Where to listen for the other nodes."`
+	RESPAddr string   `group:"addresses" name:"resp-addr" default:"127.0.0.1:6379" help:"Where to listen for Redis clients."`
+	HTTPAddr string   `group:"addresses" name:"http-addr" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
+	// The advertised addresses are what others are told; they are never wildcards.
+	RaftAdvertise string        `group:"addresses" placeholder:"HOST:PORT" help:"Address that the other nodes reach this one by (default: --raft-addr)."`
+	RESPAdvertise string        `group:"addresses" name:"resp-advertise" placeholder:"HOST:PORT" help:"Address that Redis clients are sent to (default: --resp-addr)."`
+	HTTPAdvertise string        `group:"addresses" name:"http-advertise" placeholder:"HOST:PORT" help:"Address that HTTP clients are sent to (default: --http-addr)."`
+	LeaderWait    time.Duration `group:"clients" default:"3s" help:"How long a request waits for a leader before it is refused."`
+	RequirePass   Secret        `group:"clients" name:"requirepass" placeholder:"PASSWORD" help:"Password for Redis clients and HTTP. Better given by environment or file: other users of the machine can read flags."`
+	ProtectedMode string        `group:"clients" enum:"yes,no" default:"yes" help:"yes refuses to listen beyond this machine while no password is set; no allows it."`
+	MaxClients    int           `group:"clients" name:"maxclients" default:"10000" help:"How many clients may be connected at once."`
+	Timeout       int           `group:"clients" default:"0" help:"Close a client's connection after this many idle seconds; 0 is never."`
+	TCPKeepAlive  int           `group:"clients" name:"tcp-keepalive" default:"300" help:"Seconds between TCP keep-alive probes; 0 is none."`
+	LogLevel      string        `group:"log" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	LogFormat     string        `group:"log" enum:"text,json" default:"text" help:"text or json."`
+	ConfigFile    string        `group:"other" name:"config" placeholder:"FILE" type:"plain" help:"YAML file of settings, each under its flag's name without the dashes."`
+	Version       bool          `group:"other" help:"Print version, commit and Go version."`
+	Help          bool          `group:"other" short:"h" help:"Print this help."`
+}
+
+// ErrUsage marks errors of the configuration: what was asked for makes no sense,
+// as opposed to what could not be done.
+var ErrUsage = errors.New("usage")
+
+// usageError is one clear line for the person who typed it.
+type usageError string
+
+func (e usageError) Error() string        { return string(e) }
+func (e usageError) Is(target error) bool { return target == ErrUsage }
+
+func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+
+const description = "A Redis-compatible server that keeps every acknowledged write on a majority of its nodes.\n\n" +
+	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine (raftkv run-local --help).\n\n" +
+	"Every flag can also be given in the environment (--resp-addr as RAFTKV_RESP_ADDR) or in a YAML file (resp-addr: ...). A flag wins over the environment, the environment over the file."
+
+// Parse reads the configuration from the arguments (without the program's name),
+// the environment and the file that they name. done says that help or version was
+// asked for and has been written to out. Errors are one line each and match ErrUsage.
+func Parse(args []string, env func(string) (string, bool), out io.Writer) (cfg *Config, done bool, err error) {
+	cfg = &Config{}
+	src := &source{env: env}
+	parser, err := kong.New(cfg, append(Options("raftkv", description, out), kong.Resolvers(src))...)
+	if err != nil {
+		return nil, false, err
+	}
+	if done, err := printOnly(parser, args, out); done || err != nil {
+		return nil, done, err
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return nil, false, src.explain(err)
+	}
+	if err := cfg.check(); err != nil {
+		return nil, false, err
+	}
+	return cfg, false, nil
+}
+
+// Options are the settings of every command line of the program, so that all of
+// them print help in the same way.
+func Options(name, description string, out io.Writer) []kong.Option {
+	return []kong.Option{
+		kong.Name(name),
+		kong.Description(description),
+		kong.Writers(out, out),
+		kong.NoDefaultHelp(),
+		kong.NamedMapper("plain", kong.MapperFunc(decodePlain)),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "node", Title: "Node:"},
+			{Key: "addresses", Title: "Addresses:"},
+			{Key: "clients", Title: "Clients:"},
+			{Key: "log", Title: "Log:"},
+			{Key: "other", Title: "Other:"},
+		}),
+	}
+}
+
+// decodePlain takes a path as it was typed: it may come from a file, and is
+// resolved against the working directory by the system alone.
+func decodePlain(ctx *kong.DecodeContext, target reflect.Value) error {
+	var s string
+	if err := ctx.Scan.PopValueInto("path", &s); err != nil {
+		return err
+	}
+	target.SetString(s)
+	return nil
+}
+
+// printOnly answers --help and --version, whatever else stands on the line.
+func printOnly(parser *kong.Kong, args []string, out io.Writer) (bool, error) {
+	for _, arg := range args {
+		switch arg {
+		case "--help", "-h":
+			return true, PrintHelp(parser)
+		case "--version":
+			_, err := io.WriteString(out, VersionText())
+			return true, err
+		case "--":
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+// PrintHelp writes the help of a command line made with Options.
+func PrintHelp(parser *kong.Kong) error {
+	ctx, err := kong.Trace(parser, nil)
+	if err != nil {
+		return err
+	}
+	return ctx.PrintUsage(false)
+}
+
+// check fills in what is derived and refuses what cannot work.
+func (c *Config) check() error {
+	if c.NodeID == "" {
+		return usagef("--node-id is missing: give this node a name that no other node of the cluster has, for example --node-id node1")
+	}
+	if err := CheckNodeID(c.NodeID); err != nil {
+		return usagef("--node-id: %v", err)
+	}
+	if c.DataDir == "" {
+		c.DataDir = filepath.Join("data", c.NodeID)
+	}
+	if err := c.checkNumbers(); err != nil {
+		return err
+	}
+	if err := c.checkAddresses(); err != nil {
+		return err
+	}
+	for i, addr := range c.Join {
+		c.Join[i] = strings.TrimSpace(addr)
+		if err := checkDialable(c.Join[i]); err != nil {
+			return usagef("--join: %v", err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkNumbers() error {
+	for _, n := range []struct {
+		flag          string
+		got, min, max int64
+	}{
+		{"maxclients", int64(c.MaxClients), 1, 1 << 20},
+		{"timeout", int64(c.Timeout), 0, 1<<31 - 1},
+		{"tcp-keepalive", int64(c.TCPKeepAlive), 0, 1<<31 - 1},
+	} {
+		if n.got < n.min || n.got > n.max {
+			return usagef("--%s must be between %d and %d, not %d", n.flag, n.min, n.max, n.got)
+		}
+	}
+	if c.LeaderWait < 0 || c.LeaderWait > time.Minute {
+		return usagef("--leader-wait must be between 0s and 1m, not %s", c.LeaderWait)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// environ is an environment of a test's own.
+func environ(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, p := range pairs {
+			if k, v, _ := strings.Cut(p, "="); k == name {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}
+
+func yamlFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "raftkv.yml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	got, done, err := Parse([]string{"--node-id", "node1"}, environ(), nil)
+	if err != nil || done {
+		t.Fatalf("Parse: done %v, error %v", done, err)
+	}
+	want := &Config{
+		NodeID: "node1", DataDir: filepath.Join("data", "node1"),
+		RaftAddr: "127.0.0.1:8000", RESPAddr: "127.0.0.1:6379", HTTPAddr: "127.0.0.1:8080",
+		RaftAdvertise: "127.0.0.1:8000", RESPAdvertise: "127.0.0.1:6379", HTTPAdvertise: "127.0.0.1:8080",
+		LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300,
+		LogLevel: "info", LogFormat: "text",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := yamlFile(t, "# a comment\nnode-id: fromfile\ntimeout: 1\nmaxclients: 11\nrequirepass: 0123\n"+
+		"protected-mode: no\nresp-addr: \":7000\"\nresp-advertise: db.example:7000\njoin: [a:1, \"b:2\"]\nleader-wait: 5s\n")
+	env := environ("RAFTKV_CONFIG="+file, "RAFTKV_TIMEOUT=2", "RAFTKV_MAXCLIENTS=12", "RAFTKV_LEADER_WAIT=")
+	got, _, err := Parse([]string{"--timeout=3"}, env, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.NodeID != "fromfile" || got.Timeout != 3 || got.MaxClients != 12 || got.LeaderWait != 5*time.Second {
+		t.Errorf("got id %q, timeout %d, maxclients %d, leader-wait %s; want fromfile, 3, 12, 5s",
+			got.NodeID, got.Timeout, got.MaxClients, got.LeaderWait)
+	}
+	if got.RequirePass != "0123" || got.ProtectedMode != "no" || !reflect.DeepEqual(got.Join, []string{"a:1", "b:2"}) {
+		t.Errorf("got requirepass %q, protected-mode %s, join %v", string(got.RequirePass), got.ProtectedMode, got.Join)
+	}
+	if got.RESPAdvertise != "db.example:7000" {
+		t.Errorf("got resp-advertise %q", got.RESPAdvertise)
+	}
+}
+
+func TestFlagNamesAnotherFileThanTheEnvironment(t *testing.T) {
+	env := environ("RAFTKV_CONFIG=" + yamlFile(t, "node-id: one"))
+	got, _, err := Parse([]string{"--config", yamlFile(t, "node-id: two")}, env, nil)
+	if err != nil || got.NodeID != "two" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// TestRefusals: each mistake gives one line that names what is wrong and what to do.
+func TestRefusals(t *testing.T) {
+	id := []string{"--node-id", "n"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		file string
+		env  string
+		want []string
+	}{
+		{"no id", nil, "", "", []string{"--node-id is missing", "--node-id node1"}},
+		{"bad id", []string{"--node-id", "a b"}, "", "", []string{"--node-id", `"a b"`}},
+		{"long id", []string{"--node-id", strings.Repeat("x", 65)}, "", "", []string{"at most 64"}},
+		{"typo", []string{"--nod-id", "n"}, "", "", []string{"unknown flag --nod-id", "--node-id"}},
+		{"no value", []string{"--node-id"}, "", "", []string{"--node-id: a value is missing"}},
+		{"no duration", append(id, "--leader-wait"), "", "", []string{"--leader-wait: a value is missing"}},
+		{"stray word", append(id, "start"), "", "", []string{"unexpected argument start"}},
+		{"no port", append(id, "--resp-addr", "localhost"), "", "", []string{"--resp-addr", "HOST:PORT"}},
+		{"bare IPv6", append(id, "--resp-addr", "fe80::1"), "", "", []string{"[fe80::1]:PORT"}},
+		{"word for a port", append(id, "--http-addr", "localhost:http"), "", "", []string{"--http-addr", "number"}},
+		{"large port", append(id, "--raft-addr", "localhost:65536"), "", "", []string{"--raft-addr", "number"}},
+		{"bad host", append(id, "--raft-addr", "ho st:1"), "", "", []string{"--raft-addr", `"ho st"`}},
+		{"bad IPv4", append(id, "--raft-addr", "10.0.0.256:1"), "", "", []string{"--raft-addr", "10.0.0.256"}},
+		{"raft port 0", append(id, "--raft-addr", "127.0.0.1:0"), "", "", []string{"--raft-addr", "choose one"}},
+		{"same twice", append(id, "--http-addr", "127.0.0.1:6379"), "", "", []string{"--resp-addr and --http-addr"}},
+		{"wildcard", append(id, "--resp-addr", ":6379"), "", "", []string{"--resp-advertise HOST:PORT"}},
+		{"IPv6 wildcard", append(id, "--raft-addr", "[::]:8000"), "", "", []string{"--raft-advertise HOST:PORT"}},
+		{"wildcard advertised", append(id, "--http-advertise", "0.0.0.0:80"), "", "", []string{"--http-advertise", "names no machine"}},
+		{"open", append(id, "--resp-addr", "10.1.2.3:6379"), "", "", []string{"--resp-addr 10.1.2.3:6379", "--requirepass", "--protected-mode no"}},
+		{"open Raft", append(id, "--raft-addr", "10.1.2.3:8000"), "", "", []string{"--raft-addr 10.1.2.3:8000", "--requirepass"}},
+		{"open HTTP", append(id, "--http-addr", ":80", "--http-advertise", "h:80"), "", "", []string{"--http-addr :80", "--requirepass"}},
+		{"join", append(id, "--join", "a:1,b"), "", "", []string{"--join", `"b"`}},
+		{"level", append(id, "--log-level", "loud"), "", "", []string{"--log-level", "warn"}},
+		{"protected", append(id, "--protected-mode", "maybe"), "", "", []string{"--protected-mode", "yes"}},
+		{"number", append(id, "--maxclients", "many"), "", "", []string{"--maxclients", "many"}},
+		{"range", append(id, "--maxclients", "0"), "", "", []string{"--maxclients", "between 1"}},
+		{"wait", append(id, "--leader-wait", "2h"), "", "", []string{"--leader-wait"}},
+		{"environment", id, "", "RAFTKV_TIMEOUT=soon", []string{"RAFTKV_TIMEOUT in the environment", "soon"}},
+		{"file typo", id, "\nnode_id: n", "", []string{"line 2", `"node_id"`, `did you mean "node-id"`}},
+		{"file stranger", id, "quux-of-nothing: n", "", []string{"line 1", "--help"}},
+		{"file value", id, "a: 1\n", "", []string{"line 1", `"a"`}},
+		{"file type", id, "\n\ntimeout: soon", "", []string{"line 3", "timeout", "soon"}},
+		{"file nested", id, "join: {a: b}", "", []string{"line 1", "join", "plain value"}},
+		{"file list of lists", id, "join: [[a]]", "", []string{"line 1", "list of plain"}},
+		{"file empty value", id, "timeout:", "", []string{"line 1", "missing"}},
+		{"file twice", id, "timeout: 1\ntimeout: 2", "", []string{"timeout", "already"}},
+		{"file no mapping", id, "- a", "", []string{"a line for each setting"}},
+		{"file broken", id, "join: [a", "", []string{"raftkv.yml"}},
+		{"file two documents", id, "timeout: 1\n---\ntimeout: 2", "", []string{"one YAML document"}},
+		{"file names a file", id, "config: x", "", []string{`"config"`}},
+		{"no file", append(id, "--config", "/nonexistent/x.yml"), "", "", []string{"--config", "/nonexistent/x.yml"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := tt.args
+			if tt.file != "" {
+				args = append(args[:len(args):len(args)], "--config", yamlFile(t, tt.file))
+			}
+			_, done, err := Parse(args, environ(tt.env), nil)
+			if err == nil || done || !errors.Is(err, ErrUsage) {
+				t.Fatalf("done %v, error %v; want a usage error", done, err)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not mention %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	for _, args := range [][]string{
+		{"--raft-addr", "localhost:8000"},
+		{"--resp-addr", "[::1]:6379"},
+		{"--resp-addr", "127.9.9.9:6379"},
+		{"--resp-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"},
+		{"--resp-addr", ":6379", "--resp-advertise", "db-1.example.com:6379", "--requirepass", "x"},
+		{"--resp-addr", "10.1.2.3:6379", "--protected-mode", "no"},
+		{"--join", "n2.svc.cluster.local:8000, 10.0.0.3:8000"},
+	} {
+		if _, _, err := Parse(append([]string{"--node-id", "n"}, args...), environ(), nil); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestEmptyFile(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n"} {
+		if _, _, err := Parse([]string{"--node-id", "n", "--config", yamlFile(t, text)}, environ(), nil); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestHelp: help names every flag with its group, and wins over mistakes beside it.
+func TestHelp(t *testing.T) {
+	var out bytes.Buffer
+	_, done, err := Parse([]string{"--nonsense", "--help"}, environ(), &out)
+	if err != nil || !done {
+		t.Fatalf("done %v, error %v", done, err)
+	}
+	for _, want := range []string{
+		"--node-id", "--raft-addr", "--resp-addr", "--http-addr", "--data-dir", "--join", "--raft-advertise",
+		"--resp-advertise", "--http-advertise", "--config", "--leader-wait", "--requirepass", "--log-level",
+		"--log-format", "--version", "Addresses:", "Clients:", "RAFTKV_RESP_ADDR", "127.0.0.1:6379", "run-local",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("help does not mention %q", want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	if _, done, err := Parse([]string{"--version"}, environ(), &out); err != nil || !done {
+		t.Fatalf("done %v, error %v", done, err)
+	}
+	for _, want := range []string{"raftkv ", "commit ", "go1."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q does not mention %q", out.String(), want)
+		}
+	}
+}
+
+func TestSecretHides(t *testing.T) {
+	if got := Secret("hunter2").String() + Secret("hunter2").LogValue().String(); strings.Contains(got, "hunter2") {
+		t.Errorf("got %q", got)
+	}
+}

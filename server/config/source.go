@@ -1,0 +1,224 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// source gives kong the values of flags that are not on the command line: from
+// the environment, else from the YAML file.
+type source struct {
+	env    func(string) (string, bool)
+	loaded bool
+	file   map[string]setting
+	path   string
+	// where and flag name the value given last, for the error that it may cause.
+	where, flag string
+}
+
+// setting is one line of the file.
+type setting struct {
+	value string
+	line  int
+}
+
+// EnvName is the variable of the environment that stands for a flag.
+func EnvName(flag string) string {
+	return "RAFTKV_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// Validate is part of kong.Resolver; the file is checked when it is read.
+func (s *source) Validate(*kong.Application) error { return nil }
+
+// Resolve is kong.Resolver's: nil where neither environment nor file has the flag.
+// An empty variable counts as absent, as container tools like to set those.
+func (s *source) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Name == "help" || flag.Name == "version" {
+		return nil, nil
+	}
+	if !s.loaded {
+		s.loaded = true
+		if err := s.load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if v, ok := s.env(EnvName(flag.Name)); ok && v != "" {
+		s.flag, s.where = flag.Name, EnvName(flag.Name)+" in the environment"
+		return v, nil
+	}
+	if v, ok := s.file[flag.Name]; ok {
+		s.flag, s.where = flag.Name, fmt.Sprintf("%s, line %d", s.path, v.line)
+		return v.value, nil
+	}
+	return nil, nil
+}
+
+// explain turns kong's error into one line that says where the value came from.
+func (s *source) explain(err error) error {
+	var ours usageError
+	if errors.As(err, &ours) {
+		return ours // without kong's mention of the flag that it was looking up
+	}
+	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	if name, _, missing := strings.Cut(text, `: expected`); missing && strings.HasSuffix(text, `but got "EOL" (<EOL>)`) {
+		text = name + ": a value is missing behind it"
+	}
+	if s.where != "" && strings.HasPrefix(text, "--"+s.flag) {
+		text = s.where + ": " + strings.TrimPrefix(text, "--")
+	}
+	return usagef("%s (see raftkv --help)", text)
+}
+
+// load reads the file that --config or its variable names, if any.
+func (s *source) load(ctx *kong.Context) error {
+	s.path, _ = s.env(EnvName("config"))
+	for _, p := range ctx.Path {
+		if p.Flag != nil && p.Flag.Name == "config" {
+			s.path, _ = ctx.FlagValue(p.Flag).(string)
+		}
+	}
+	if s.path == "" {
+		return nil
+	}
+	data, err := os.ReadFile(s.path)
+	if err != nil {
+		return usagef("--config: %v", err)
+	}
+	var names []string
+	for _, f := range ctx.Model.Flags {
+		if f.Name != "help" && f.Name != "version" && f.Name != "config" {
+			names = append(names, f.Name)
+		}
+	}
+	s.file, err = parseYAML(s.path, data, names)
+	return err
+}
+
+// parseYAML reads a flat mapping of setting to value; known are the settings there are.
+func parseYAML(path string, data []byte, known []string) (map[string]setting, error) {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, usagef("%s: %s", path, firstLine(yaml.FormatError(err, false, false)))
+	}
+	settings := make(map[string]setting)
+	if len(file.Docs) > 1 {
+		return nil, usagef("%s: one YAML document is expected, not %d", path, len(file.Docs))
+	}
+	for _, doc := range file.Docs {
+		var entries []*ast.MappingValueNode
+		switch body := doc.Body.(type) {
+		case nil, *ast.CommentGroupNode, *ast.NullNode:
+		case *ast.MappingNode:
+			entries = body.Values
+		case *ast.MappingValueNode:
+			entries = []*ast.MappingValueNode{body}
+		default:
+			return nil, usagef("%s: a line for each setting is expected, for example node-id: node1", path)
+		}
+		for _, e := range entries {
+			if err := addSetting(settings, path, e, known); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return settings, nil
+}
+
+func addSetting(settings map[string]setting, path string, e *ast.MappingValueNode, known []string) error {
+	name := e.Key.GetToken().Value
+	line := e.Key.GetToken().Position.Line
+	ok := false
+	for _, k := range known {
+		ok = ok || k == name
+	}
+	if !ok {
+		return usagef("%s, line %d: there is no setting %q%s", path, line, name, suggest(name, known))
+	}
+	if before, dup := settings[name]; dup {
+		return usagef("%s, line %d: %s is already set in line %d", path, line, name, before.line)
+	}
+	value, err := scalarText(e.Value)
+	if err != nil {
+		return usagef("%s, line %d: %s: %v", path, line, name, err)
+	}
+	settings[name] = setting{value: value, line: line}
+	return nil
+}
+
+// scalarText is a value as it would stand on the command line; a list is joined
+// by commas.
+func scalarText(n ast.Node) (string, error) {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return "", errors.New("the value is missing")
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode:
+		return n.Value.Value, nil
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		// The text, not the number: 0123 may well be a password.
+		return n.GetToken().Value, nil
+	case *ast.SequenceNode:
+		var parts []string
+		for _, v := range n.Values {
+			if _, nested := v.(*ast.SequenceNode); nested {
+				return "", errors.New("a list of plain values is expected")
+			}
+			part, err := scalarText(v)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, part)
+		}
+		return strings.Join(parts, ","), nil
+	}
+	return "", errors.New("a plain value is expected")
+}
+
+// suggest names the known setting nearest to a misspelt one.
+func suggest(name string, known []string) string {
+	best, bestDistance := "", len(name)/3+2
+	plain := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	for _, k := range known {
+		if d := distance(plain, k); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	if best == "" {
+		return "; raftkv --help lists them"
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,238 @@
+// Package server is what clients talk to: the listener, one Session for each
+// connection, the session commands (HELLO, MULTI, CLUSTER, RAFT.* …) and the way
+// of data commands to the log and back. It knows no Raft: everything that
+// concerns other nodes goes through the Replicator.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/raftkv/raftkv/fsm"
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+// RedisVersion is the version of Redis that the server claims to be. It steers
+// clients: below 8 they use CLUSTER SLOTS (clients.md 3a).
+const RedisVersion = "7.2.4"
+
+// Options are what a Server needs to know when it is made. The zero value of a
+// field that has a default in Redis means that default.
+type Options struct {
+	NodeID string
+	// Version, Commit and ConfigFile are shown by INFO.
+	Version, Commit, ConfigFile string
+	// RequirePass is the password that clients must give; empty: none.
+	RequirePass string
+	MaxClients  int
+	Timeout     time.Duration // closes clients that are idle for so long; 0: never
+	KeepAlive   time.Duration // between TCP keepalives; negative: none
+	MaxBulk     int64         // proto-max-bulk-len
+	// MaxCommand is the size in bytes that a command, or the commands of a
+	// transaction together, may have. It must not exceed what the log takes.
+	MaxCommand  int64
+	OutputLimit int64 // bytes of messages that may wait for one slow client
+	// Stop asks the process to end, for SHUTDOWN; nil: SHUTDOWN is refused.
+	Stop   func()
+	Logger *slog.Logger     // nil: slog.Default()
+	Now    func() time.Time // nil: time.Now
+}
+
+// Server accepts connections and runs their commands.
+type Server struct {
+	opts     Options
+	rep      Replicator
+	machine  *fsm.Machine
+	commands *commandTable
+	settings settings
+	stats    stats
+	log      *slog.Logger
+	now      func() time.Time
+	started  time.Time
+	runID    string // 40 hex digits, new at each start
+
+	// observe, where set, is told of every command that ran, and how long it took;
+	// data commands of one pipeline share a duration. Set before Serve.
+	observe func(s *Session, args [][]byte, took time.Duration)
+
+	ctx      context.Context // ends when connections are cut
+	cut      context.CancelFunc
+	stopping context.Context // ends when Shutdown begins
+	stop     context.CancelFunc
+	work     sync.WaitGroup // sessions
+
+	mu        sync.Mutex
+	listeners []net.Listener // guarded by mu
+	closed    bool           // guarded by mu: no new listener and no new session
+
+	sessions   registry
+	lastLeader atomic.Pointer[system.Member] // the last one known, for CLUSTER SLOTS between two leaders
+}
+
+// stats are counters since the start.
+type stats struct {
+	connections atomic.Int64 // accepted
+	rejected    atomic.Int64 // refused because of maxclients
+	commands    atomic.Int64
+	errors      atomic.Int64 // error replies
+	bytesIn     atomic.Int64
+	bytesOut    atomic.Int64
+}
+
+// New returns a Server that is not yet listening.
+func New(o Options, rep Replicator, m *fsm.Machine) *Server {
+	s := &Server{opts: o, rep: rep, machine: m, log: o.Logger, now: o.Now}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.started = s.now()
+	s.runID = randomHex(20)
+	s.settings.apply(&o)
+	s.commands = newCommandTable(sessionCommands())
+	s.ctx, s.cut = context.WithCancel(context.Background())
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.sessions.init()
+	return s
+}
+
+// ErrClosed is returned by Serve once Shutdown was called.
+var ErrClosed = errors.New("server closed")
+
+// Serve accepts connections from ln until Shutdown, and then returns ErrClosed.
+// It may be called for several listeners at once. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		ln.Close()
+		return ErrClosed
+	}
+	s.listeners = append(s.listeners, ln)
+	s.mu.Unlock()
+	defer ln.Close()
+	var pause time.Duration
+	for {
+		conn, err := ln.Accept()
+		if err == nil {
+			pause = 0
+			s.welcome(conn)
+			continue
+		}
+		if s.stopping.Err() != nil {
+			return ErrClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		// Out of file descriptors, most likely: a busy loop would only make it worse.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.log.Warn("cannot accept a connection", "error", err, "retry-in", pause)
+		if !s.sleep(pause) {
+			return ErrClosed
+		}
+	}
+}
+
+// sleep waits, and returns false once the server is stopping.
+func (s *Server) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.stopping.Done():
+		return false
+	}
+}
+
+// welcome makes a session of an accepted connection, or refuses it as Redis does.
+func (s *Server) welcome(conn net.Conn) {
+	if int64(s.sessions.len()) >= s.settings.maxClients.Load() {
+		s.stats.rejected.Add(1)
+		// A fresh socket's send buffer takes this without waiting.
+		_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
+		conn.Close()
+		return
+	}
+	s.setKeepAlive(conn)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		conn.Close()
+		return
+	}
+	s.work.Add(1)
+	s.mu.Unlock()
+	s.stats.connections.Add(1)
+	session := newSession(s, conn)
+	s.sessions.add(session)
+	go func() {
+		defer s.work.Done()
+		session.serve()
+	}()
+}
+
+func (s *Server) setKeepAlive(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	every := time.Duration(s.settings.keepAlive.Load()) * time.Second
+	if every <= 0 {
+		_ = tcp.SetKeepAlive(false)
+		return
+	}
+	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: every, Interval: every / 3, Count: 3})
+}
+
+// Shutdown stops accepting, lets every pipeline that is running end and its
+// replies be written, and closes the connections. When ctx ends first it cuts
+// what is left and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	listeners := s.listeners
+	s.listeners = nil
+	s.mu.Unlock()
+	s.stop()
+	for _, ln := range listeners {
+		ln.Close()
+	}
+	for _, session := range s.sessions.all() {
+		session.wake()
+	}
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		s.cut()
+		return nil
+	case <-ctx.Done():
+	}
+	s.cut()
+	for _, session := range s.sessions.all() {
+		session.kill()
+	}
+	return ctx.Err()
+}
+
+// randomHex returns 2n random hex digits.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
