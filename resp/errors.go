@@ -1,6 +1,10 @@
 package resp
 
-import "strings"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Error is an error reply as the client sees it, code word first, without the
 // leading "-". Handlers return it as a Go error.
@@ -52,4 +56,71 @@ const (
 // command's name in any case, "container|sub" for a subcommand.
 func WrongArity(name string) Error {
 	return Error("ERR wrong number of arguments for '" + strings.ToLower(name) + "' command")
+}
+
+// The error texts of single data commands.
+const (
+	ErrExpireNX      Error = "ERR NX and XX, GT or LT options at the same time are not compatible"
+	ErrExpireGTLT    Error = "ERR GT and LT options at the same time are not compatible"
+	ErrSwapFirst     Error = "ERR invalid first DB index"
+	ErrSwapSecond    Error = "ERR invalid second DB index"
+	ErrIntRange      Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
+	ErrNoLFU         Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	ErrLCSNotStrings Error = "ERR The specified keys must contain string values"
+	ErrLCSLenAndIdx  Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrLCSMemory     Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+)
+
+// InvalidExpire returns the error for an expiry time that is not positive where
+// it must be, or that overflows. name is the command's name in any case.
+func InvalidExpire(name string) Error {
+	return Error("ERR invalid expire time in '" + strings.ToLower(name) + "' command")
+}
+
+// Errorf formats an error reply; the code word stands first in format.
+func Errorf(format string, args ...any) Error { return Error(fmt.Sprintf(format, args...)) }
+
+// longestQuote is how much of a client's words Redis repeats in an error.
+const longestQuote = 128
+
+// UnknownCommand returns the error for a command line whose name is not known.
+// It quotes the name and as many arguments as fit 128 bytes, each followed by a
+// space. Source: redis/src/server.c:commandCheckExistence (7.0).
+func UnknownCommand(args [][]byte) Error {
+	var quoted strings.Builder
+	for _, arg := range args[1:] {
+		if quoted.Len() >= longestQuote {
+			break
+		}
+		quoted.WriteString("'" + clip(arg, longestQuote-quoted.Len()) + "' ")
+	}
+	return Error("ERR unknown command '" + clip(args[0], longestQuote) + "', with args beginning with: " + quoted.String())
+}
+
+// UnknownSubcommand returns the error for a container's second word that is not
+// known; both words are as the client wrote them.
+func UnknownSubcommand(container, sub []byte) Error {
+	return Error("ERR unknown subcommand '" + clip(sub, longestQuote) + "'. Try " + strings.ToUpper(clip(container, longestQuote)) + " HELP.")
+}
+
+// SubcommandSyntax returns the error of a subcommand that was given the wrong
+// arguments. Source: redis/src/networking.c:addReplySubcommandSyntaxError.
+func SubcommandSyntax(container, sub []byte) Error {
+	return Error("ERR unknown subcommand or wrong number of arguments for '" + clip(sub, longestQuote) + "'. Try " +
+		strings.ToUpper(clip(container, longestQuote)) + " HELP.")
+}
+
+// clip returns at most n bytes of a word, and none from a zero byte on, as C's
+// "%.*s" does.
+func clip(word []byte, n int) string {
+	if len(word) > n {
+		word = word[:n]
+	}
+	text, _, _ := strings.Cut(string(word), "\x00")
+	return text
+}
+
+// Moved returns the redirection of a slot to addr, "host:port".
+func Moved(slot int, addr string) Error {
+	return Error("MOVED " + strconv.Itoa(slot) + " " + addr)
 }

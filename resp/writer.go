@@ -220,9 +220,9 @@ func (w *Writer) header(kind byte, n int64) {
 	w.buf = append(w.buf, '\r', '\n')
 }
 
-// AppendDouble appends f as Redis 7 prints a double in replies and in sorted
-// sets ("%.17g", integers without exponent or fraction, inf, -inf, nan).
-// Source: redis/src/util.c:d2string, networking.c:addReplyDouble.
+// AppendDouble appends f as Redis 7.0 prints a double in replies and in sorted
+// sets: "%.17g", which prints integers up to 10^17 without exponent or fraction;
+// inf, -inf, nan. Source: redis/src/util.c:d2string, networking.c:addReplyDouble.
 func AppendDouble(b []byte, f float64) []byte {
 	switch {
 	case math.IsInf(f, 1):
@@ -245,12 +245,19 @@ func AppendDouble(b []byte, f float64) []byte {
 
 // appendG17 appends f as C's printf("%.17g") does.
 func appendG17(b []byte, f float64) []byte {
-	text := strconv.AppendFloat(nil, f, 'e', 16, 64) // d.dddddddddddddddde±XX
+	var tmp [32]byte
+	text := strconv.AppendFloat(tmp[:0], f, 'e', 16, 64) // d.dddddddddddddddde±XX
 	e := len(text) - 1
 	for text[e] != 'e' {
 		e--
 	}
-	exp, _ := strconv.Atoi(string(text[e+1:]))
+	exp := 0
+	for _, c := range text[e+2:] {
+		exp = exp*10 + int(c-'0')
+	}
+	if text[e+1] == '-' {
+		exp = -exp
+	}
 	if exp < -4 || exp >= 17 {
 		mantissa := trimZeros(text[:e])
 		b = append(b, mantissa...)
@@ -265,7 +272,7 @@ func appendG17(b []byte, f float64) []byte {
 		}
 		return strconv.AppendInt(b, int64(exp), 10)
 	}
-	return append(b, trimZeros(strconv.AppendFloat(nil, f, 'f', 16-exp, 64))...)
+	return append(b, trimZeros(strconv.AppendFloat(tmp[:0], f, 'f', 16-exp, 64))...)
 }
 
 // trimZeros drops the zeros after a decimal point, and a bare point.

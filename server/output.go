@@ -20,7 +20,8 @@ type output struct {
 	stats *stats
 	limit int64 // bytes of messages that may wait
 
-	wmu sync.Mutex // held while writing to conn, so that no two replies mix
+	wmu   sync.Mutex // held while writing to conn, so that no two replies mix
+	rearm time.Time  // guarded by wmu: when the write deadline must be set anew
 
 	mu      sync.Mutex
 	pushes  []byte // guarded by mu: whole messages
@@ -55,7 +56,7 @@ func (o *output) flush() error {
 	err := o.write(b)
 	proto := o.w.Proto()
 	if cap(b) > keptReply {
-		o.w = resp.NewWriter(proto, nil)
+		*o.w = *resp.NewWriter(proto, nil) // the pointer may be in a handler's hands
 	} else {
 		o.w.Reset(proto)
 	}
@@ -80,7 +81,10 @@ func (o *output) write(b []byte) error {
 	if err := o.failure(); err != nil {
 		return err
 	}
-	_ = o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if now := time.Now(); now.After(o.rearm) { // setting it for every write would cost as much as a command
+		_ = o.conn.SetWriteDeadline(now.Add(writeTimeout))
+		o.rearm = now.Add(writeTimeout / 4)
+	}
 	n, err := o.conn.Write(b)
 	o.stats.bytesOut.Add(int64(n))
 	if err != nil {

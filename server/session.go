@@ -15,6 +15,7 @@ import (
 
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/resp/spec"
 	"github.com/raftkv/raftkv/server/guard"
 )
 
@@ -31,14 +32,17 @@ type Session struct {
 
 	cancel context.CancelFunc
 
-	db       int
-	authed   bool // a password was given, or none was asked for when it connected
-	readonly bool // READONLY: keyed reads are answered here, even on a follower
-	replies  replyMode
-	closing  bool // close once the replies are written
-	remote   bool // a command forwarded by another node: never forwarded again
-	txn      *transaction
-	watches  []system.Watch
+	db        int
+	authed    bool // a password was given, or none was asked for when it connected
+	readonly  bool // READONLY: keyed reads are answered here, even on a follower
+	replies   replyMode
+	loud      bool // this command's reply is not left out: CLIENT REPLY ON
+	armed     bool // the connection has a read deadline
+	closing   bool // close once the replies are written
+	remote    bool // a command forwarded by another node: never forwarded again
+	executing bool // a queued session command runs within EXEC: nothing may wait
+	txn       *transaction
+	watches   []system.Watch
 
 	segment segment
 	refused error    // why a data command of the running pipeline was refused: those behind it are too
@@ -57,7 +61,7 @@ type about struct {
 	local    string
 	active   atomic.Int64 // Unix milliseconds of the last command
 	commands atomic.Int64
-	last     atomic.Pointer[string] // full name of the last command
+	last     atomic.Pointer[spec.Command] // the last command; FullName names it
 	db       atomic.Int32
 	proto    atomic.Int32
 	multi    atomic.Int32 // commands queued, -1 outside MULTI
@@ -140,8 +144,10 @@ func (s *Session) needsPassword() bool {
 func (s *Session) setIdleDeadline() {
 	if t := s.srv.settings.timeout.Load(); t > 0 {
 		_ = s.conn.SetReadDeadline(time.Now().Add(time.Duration(t) * time.Second))
-	} else {
+		s.armed = true
+	} else if s.armed {
 		_ = s.conn.SetReadDeadline(time.Time{})
+		s.armed = false
 	}
 }
 
@@ -149,8 +155,8 @@ func (s *Session) setIdleDeadline() {
 func (s *Session) pipeline(frames []guard.Frame) {
 	s.refused = nil
 	s.about.active.Store(s.srv.now().UnixMilli())
+	s.count(frames)
 	for i := range frames {
-		s.srv.stats.bytesIn.Add(int64(len(frames[i].Raw)))
 		if frames[i].TooLarge {
 			s.local(func(*resp.Writer) error { return errTooLarge(s.srv.settings.maxCommand.Load()) })
 			continue
@@ -170,6 +176,18 @@ func (s *Session) pipeline(frames []guard.Frame) {
 	if cap(s.arena) > 4096 {
 		s.arena = nil
 	}
+}
+
+// count adds a pipeline to the statistics, all of it at once: the counters are
+// shared by all connections.
+func (s *Session) count(frames []guard.Frame) {
+	size := 0
+	for i := range frames {
+		size += len(frames[i].Raw)
+	}
+	s.srv.stats.bytesIn.Add(int64(size))
+	s.srv.stats.commands.Add(int64(len(frames)))
+	s.about.commands.Add(int64(len(frames)))
 }
 
 // parse splits a frame into its arguments. They lie in the session's arena and in
@@ -306,5 +324,6 @@ func (s *Session) block(wait func(ctx context.Context)) {
 	wait(ctx)
 	s.about.blocked.Store(false)
 	s.wake()
+	s.armed = true
 	<-gone
 }

@@ -23,6 +23,9 @@ type command struct {
 	early bool
 	// immediate commands run inside MULTI too, instead of being queued.
 	immediate bool
+	// deferred says that the segment writes the reply, in its turn: run gets no
+	// Writer, and only its error is answered at once (EXEC).
+	deferred bool
 }
 
 // sessionCommands joins the lists; each file of commands has one.
@@ -85,7 +88,7 @@ func (t *commandTable) find(args [][]byte) (c *command, ok bool, err error) {
 		c = sub
 	}
 	if !c.Accepts(len(args)) {
-		return nil, true, resp.WrongArity(c.FullName())
+		return c, true, resp.WrongArity(c.FullName())
 	}
 	return c, true, nil
 }

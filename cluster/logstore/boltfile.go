@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -48,8 +49,8 @@ func boltOptions(mmap int) *bbolt.Options {
 type sealed struct {
 	kind string // "log" or "vote"
 	uuid string
-	mmap int                                        // address space to reserve, bytes
-	fill func(*raftboltdb.BoltStore) error          // first content, or nil
+	mmap int                                       // address space to reserve, bytes
+	fill func(*raftboltdb.BoltStore) error         // first content, or nil
 	used func(*raftboltdb.BoltStore) (bool, error) // whether it holds state
 }
 
@@ -173,15 +174,19 @@ func inspect(path string, k sealed) error {
 
 func openError(path string, err error) error {
 	var already *FileError
+	var denied *os.PathError
+	var errno syscall.Errno
 	switch {
 	case errors.As(err, &already):
 		return err
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return inUse(path)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return damaged(path, err)
+	case errors.As(err, &denied):
+		return fmt.Errorf("%s: cannot be opened: %w", path, denied.Err) // permissions
+	case errors.As(err, &errno):
+		return fmt.Errorf("%s: %w", path, err) // no memory to map it, no space
 	default:
-		return fmt.Errorf("%s: %w", path, err) // permissions, no space
+		return damaged(path, err)
 	}
 }
 

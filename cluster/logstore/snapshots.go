@@ -114,9 +114,9 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, con
 // goes through the list until one of them can be restored, and would then go on
 // with a log that has a hole.
 func (s *Snapshots) List() ([]*raft.SnapshotMeta, error) {
-	s.mu.Lock()
+	s.mu.Lock() // so that reap does not take the newest away while it is opened
+	defer s.mu.Unlock()
 	ids, err := s.ids()
-	s.mu.Unlock()
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ type caller struct {
 	link  *link
 	out   *outbox
 	born  time.Time
-	heard atomic.Int64 // nanoseconds from born to the last byte that came in
+	heard atomic.Int64 // nanoseconds from born to the last sign of life
 
 	mu      sync.Mutex
 	waiting map[uint64]chan reply // guarded by mu; nil once the connection has ended
@@ -84,7 +84,7 @@ var errNeverQueued = fmt.Errorf("%w before the request was sent", ErrConnLost)
 // newCaller starts the goroutines of a call stream; on an error the link is closed.
 func (t *Transport) newCaller(l *link) (*caller, error) {
 	c := &caller{link: l, out: newOutbox(), born: time.Now(), waiting: map[uint64]chan reply{}}
-	ok := t.spawn(c.read) && t.spawn(func() { c.out.run(l, t.limits.stuck) }) && t.spawn(c.watch)
+	ok := t.spawn(c.read) && t.spawn(func() { c.out.run(l, t.limits.stuck, c.hear) }) && t.spawn(c.watch)
 	if !ok {
 		c.end()
 		return nil, notSent{ErrClosed}
@@ -201,10 +201,14 @@ type hearing struct{ c *caller }
 func (r hearing) Read(b []byte) (int, error) {
 	n, err := r.c.link.Read(b)
 	if n > 0 {
-		r.c.heard.Store(int64(time.Since(r.c.born)))
+		r.c.hear()
 	}
 	return n, err
 }
+
+// hear notes a sign of life: something came in, or a long write gets on, behind
+// which a ping would have to wait.
+func (c *caller) hear() { c.heard.Store(int64(time.Since(c.born))) }
 
 // watch asks for a sign of life while calls wait in silence, and ends the
 // connection if none comes: a handler may take its time, a connection may not.

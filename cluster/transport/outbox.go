@@ -53,8 +53,9 @@ func (o *outbox) close() {
 }
 
 // run writes until close, or until the connection fails or takes nothing for the
-// time of stall; then it closes the connection, which its reader notices.
-func (o *outbox) run(c net.Conn, stall time.Duration) {
+// time of stall; then it closes the connection, which its reader notices. It
+// calls progress in the course of a large write.
+func (o *outbox) run(c net.Conn, stall time.Duration, progress func()) {
 	const keep = 1 << 20 // a buffer above it is not kept for the next round
 	defer c.Close()
 	var spare []byte
@@ -68,7 +69,7 @@ func (o *outbox) run(c net.Conn, stall time.Duration) {
 		out := o.buf
 		o.buf = spare[:0]
 		o.mu.Unlock()
-		if err := writeAll(c, out, stall); err != nil {
+		if err := writeAll(c, out, stall, progress); err != nil {
 			return
 		}
 		if spare = out; cap(spare) > keep {
@@ -79,9 +80,12 @@ func (o *outbox) run(c net.Conn, stall time.Duration) {
 
 // writeAll writes b; every piece of it may take stall, so that stall bounds the
 // lack of progress and not the size of a message.
-func writeAll(c net.Conn, b []byte, stall time.Duration) error {
+func writeAll(c net.Conn, b []byte, stall time.Duration, progress func()) error {
 	const piece = 256 << 10
-	for len(b) > 0 {
+	for first := true; len(b) > 0; first = false {
+		if !first {
+			progress()
+		}
 		n := min(len(b), piece)
 		c.SetWriteDeadline(time.Now().Add(stall))
 		if _, err := c.Write(b[:n]); err != nil {

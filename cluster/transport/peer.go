@@ -9,11 +9,11 @@ import (
 
 // peer is the call connection to one member, and the dialling of it.
 type peer struct {
-	mu      sync.Mutex
-	conn    *caller   // guarded by mu; nil before the first dial
-	dialing *attempt  // guarded by mu; nil if none is under way
-	failed  *attempt  // guarded by mu; the last one, if it failed
-	again   time.Time // guarded by mu; until then failed answers for the address it was made to
+	mu      sync.Mutex // taken after Transport.mu where both are held
+	conn    *caller    // guarded by mu; nil before the first dial
+	dialing *attempt   // guarded by mu; nil if none is under way
+	failed  *attempt   // guarded by mu; the last one, if it failed
+	again   time.Time  // guarded by mu; until then failed answers for the address it was made to
 }
 
 // attempt is one dial that any number of calls wait for.
@@ -121,17 +121,19 @@ func (t *Transport) attempt(p *peer, id string, a *attempt) {
 // finish publishes what came of an attempt. A connection that nobody wants any
 // more, because the address has changed meanwhile, still serves those who waited.
 func (p *peer) finish(a *attempt, c *caller, err error, pause time.Duration) {
-	a.conn, a.err = c, err
 	p.mu.Lock()
-	if p.dialing == a {
+	wanted := p.dialing == a
+	if wanted {
 		p.dialing, p.conn, p.failed = nil, c, nil
 		if err != nil {
 			p.failed, p.again = a, time.Now().Add(pause)
 		}
-	} else if c != nil {
-		c.end()
-		a.conn, a.err = nil, notSent{fmt.Errorf("%s: address has changed", a.addr)}
 	}
 	p.mu.Unlock()
+	if !wanted && c != nil {
+		c.end()
+		c, err = nil, notSent{fmt.Errorf("%s: address has changed", a.addr)}
+	}
+	a.conn, a.err = c, err
 	close(a.done)
 }

@@ -30,18 +30,18 @@ const (
 // good; calls go on.
 func (t *Transport) Raft() raft.Transport {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.raft != nil {
-		return t.raft
+	if t.raft == nil {
+		layer := &streamLayer{t: t, accepted: make(chan net.Conn), done: make(chan struct{})}
+		t.raft = &raftTransport{layer: layer, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream: layer, MaxPool: 3, MaxRPCsInFlight: 2, Timeout: t.limits.rpc, Logger: t.log.Named("raft-net"),
+		})}
 	}
-	layer := &streamLayer{t: t, accepted: make(chan net.Conn), done: make(chan struct{})}
-	if t.closed {
-		layer.Close()
+	r, closed := t.raft, t.closed
+	t.mu.Unlock()
+	if closed {
+		r.Close()
 	}
-	t.raft = &raftTransport{layer: layer, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: layer, MaxPool: 3, MaxRPCsInFlight: 2, Timeout: t.limits.rpc, Logger: t.log.Named("raft-net"),
-	})}
-	return t.raft
+	return r
 }
 
 // raftTransport is hashicorp/raft's network transport with our streams below it,

@@ -55,7 +55,7 @@ func (t *Transport) serveCalls(l *link) {
 	if l.stream == streamIntro {
 		s.bounds = strangerBounds
 	}
-	s.wg.Go(func() { s.out.run(l, t.limits.stuck) })
+	s.wg.Go(func() { s.out.run(l, t.limits.stuck, func() {}) })
 	s.read()
 	l.Close()
 	s.out.close()
@@ -151,15 +151,16 @@ func (s *session) begin(n int) bool {
 
 // enter makes a request's context and files it under its id.
 func (s *session) enter(h header) (context.Context, error) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	if h.timeout > 0 {
-		ctx, cancel = context.WithTimeout(s.ctx, time.Duration(h.timeout)*time.Millisecond)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, twice := s.running[h.id]; twice {
-		cancel()
 		return nil, fmt.Errorf("call %d is already running", h.id)
+	}
+	ctx, cancel := s.ctx, context.CancelFunc(nil)
+	if h.timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(h.timeout)*time.Millisecond)
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
 	}
 	s.running[h.id] = cancel
 	return ctx, nil

@@ -55,8 +55,8 @@ type Config struct {
 	// call and every Raft message, so it must be quick and must not call back.
 	Resolve func(id string) (addr string, ok bool)
 	// Learned, if set, is told the address that a node of the same cluster
-	// advertised in a handshake. It must be quick; Drop and SetIdentity may be
-	// called from it.
+	// advertises in a handshake, from any goroutine and for every connection. It must
+	// be quick; Drop and SetIdentity may be called from it.
 	Learned func(id, addr string)
 	// Logger is also handed to hashicorp/raft's network transport. nil discards.
 	Logger hclog.Logger
@@ -78,14 +78,14 @@ type Transport struct {
 	wg     sync.WaitGroup // every goroutine of this package; add through spawn
 
 	mu       sync.Mutex
-	self     Identity           // guarded by mu
-	closed   bool               // guarded by mu
-	started  bool               // guarded by mu
-	links    map[*link]struct{} // guarded by mu; connections past their handshake
-	greeting map[net.Conn]uint64
-	greeted  uint64 // guarded by mu, as greeting is: accepted connections in their handshake, by age
-	peers    map[string]*peer
-	raft     *raftTransport // guarded by mu, as peers is; nil until Raft
+	self     Identity            // guarded by mu
+	closed   bool                // guarded by mu
+	started  bool                // guarded by mu
+	links    map[*link]struct{}  // guarded by mu; connections past their handshake
+	greeting map[net.Conn]uint64 // guarded by mu; accepted connections in their handshake, by age
+	greeted  uint64              // guarded by mu; the last age given out
+	peers    map[string]*peer    // guarded by mu; by node id
+	raft     *raftTransport      // guarded by mu; nil until Raft
 }
 
 // limits are the bounds in time and number; tests make them smaller.
@@ -119,6 +119,9 @@ func defaultLimits() limits {
 func New(cfg Config) (*Transport, error) {
 	if err := checkID(cfg.Self.ID); err != nil {
 		return nil, err
+	}
+	if len(cfg.Advertise) > 255 {
+		return nil, fmt.Errorf("bad node-to-node address %q to advertise", cfg.Advertise)
 	}
 	if cfg.Resolve == nil {
 		return nil, errors.New("transport needs Resolve")

@@ -23,7 +23,8 @@ type Command struct {
 	Read func(*keyspace.View, Args, *resp.Writer) error
 	// Write is the handler of a command that may change something.
 	Write func(*keyspace.Txn, Args, *resp.Writer) error
-	// Plain is the handler of a command that looks at no key at all (HELP).
+	// Plain is the handler of a command that looks at no key at all. HELP gets one
+	// by itself, which lists its container's subcommands.
 	Plain func(Args, *resp.Writer) error
 	// Sub are the subcommands of a container.
 	Sub []Command
@@ -51,10 +52,20 @@ func (c *Command) complete() {
 	default:
 		c.Kind = spec.Session
 	}
+	c.Sub = append([]Command(nil), c.Sub...) // All may be called again
 	for i := range c.Sub {
 		sub := &c.Sub[i]
 		sub.Container = c.Name
 		sub.complete()
 		c.Subcommands = append(c.Subcommands, sub.Command)
+	}
+	for i := range c.Sub {
+		if sub := &c.Sub[i]; sub.Name == "HELP" {
+			container := c.Command
+			sub.Plain = func(_ Args, w *resp.Writer) error {
+				spec.WriteHelp(w, &container)
+				return nil
+			}
+		}
 	}
 }

@@ -155,11 +155,11 @@ func BenchmarkBytes(b *testing.B) {
 				var before, after runtime.MemStats
 				runtime.GC()
 				runtime.ReadMemStats(&before)
-				t := New[blob]()
+				t, r := New[blob](), rand.New(rand.NewSource(1))
 				for i := range million {
 					pos := uint64(i)
 					if order == "random" {
-						pos *= 0x9E3779B97F4A7C15
+						pos = r.Uint64()
 					}
 					t.Put(pos, blob{data: "123456789"})
 				}

@@ -13,9 +13,8 @@ func (t *Table[E]) Delete(pos uint64, key []byte) (old E, ok bool) {
 		return old, false
 	}
 	t.own(&p)
-	old = p.leaf.elems[p.i]
-	p.leaf.pos = slices.Delete(p.leaf.pos, p.i, p.i+1)
-	p.leaf.elems = slices.Delete(p.leaf.elems, p.i, p.i+1) // clears the freed slot
+	old = p.leaf.slots[p.i].e
+	p.leaf.slots = slices.Delete(p.leaf.slots, p.i, p.i+1) // clears the freed slot
 	t.size--
 	for _, s := range p.steps[:p.depth] {
 		s.n.counts[s.i]--
@@ -41,13 +40,13 @@ func (t *Table[E]) shrink(p *path[E]) {
 	switch { // n is the root
 	case n.kids != nil && len(n.kids) == 1:
 		t.root = n.kids[0]
-	case n.kids == nil && len(n.elems) == 0:
+	case n.kids == nil && len(n.slots) == 0:
 		t.root = nil
 	}
 }
 
 // width is the number of elements of a leaf, or of children of an inner node.
-func (n *node[E]) width() int { return len(n.pos) }
+func (n *node[E]) width() int { return len(n.slots) + len(n.kids) }
 
 // level mends the children i and i+1 of parent, one of which is too empty: it
 // merges them, or shares out evenly when together they are too many.
@@ -79,7 +78,7 @@ func (t *Table[E]) level(parent *node[E], i int) {
 // take appends all that right holds; right is dropped or refilled afterwards.
 func (n *node[E]) take(right *node[E]) {
 	n.pos = append(n.pos, right.pos...)
-	n.elems = append(n.elems, right.elems...)
+	n.slots = append(n.slots, right.slots...)
 	n.kids = append(n.kids, right.kids...)
 	n.keys = append(n.keys, right.keys...)
 	n.counts = append(n.counts, right.counts...)
@@ -87,12 +86,12 @@ func (n *node[E]) take(right *node[E]) {
 
 // refill makes n hold what stands in left from index at, and only that.
 func (n *node[E]) refill(left *node[E], at int) {
-	n.pos = cutTail(&left.pos, at)
 	if left.kids == nil {
-		n.elems = cutTail(&left.elems, at)
+		n.slots = cutTail(&left.slots, at)
 		return
 	}
-	n.kids, n.keys, n.counts = cutTail(&left.kids, at), cutTail(&left.keys, at), cutTail(&left.counts, at)
+	n.kids, n.pos = cutTail(&left.kids, at), cutTail(&left.pos, at)
+	n.keys, n.counts = cutTail(&left.keys, at), cutTail(&left.counts, at)
 }
 
 // removeKid takes a child and its separator out of an inner node.

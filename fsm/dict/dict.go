@@ -30,12 +30,13 @@ func (t *Table[E]) Get(pos uint64, key []byte) (e E, ok bool) {
 	if n == nil {
 		return e, false
 	}
+	s := everything
 	for n.kids != nil {
-		n = n.kids[childIndex(n, pos, key)]
+		n = n.kids[childIndex(n, pos, key, &s)]
 	}
-	i, ok := elemIndex(n, pos, key)
+	i, ok := elemIndex(n, pos, key, s)
 	if ok {
-		e = n.elems[i]
+		e = n.slots[i].e
 	}
 	return e, ok
 }
@@ -63,21 +64,21 @@ func (t *Table[E]) Snapshot() *Table[E] {
 // until fn returns false. fn must not write the table.
 func (t *Table[E]) Ascend(from uint64, fn func(pos uint64, e E) bool) {
 	if t.root != nil {
-		t.root.ascend(from, fn)
+		t.root.ascend(from, everything, fn)
 	}
 }
 
-func (n *node[E]) ascend(from uint64, fn func(pos uint64, e E) bool) bool {
+func (n *node[E]) ascend(from uint64, s span, fn func(pos uint64, e E) bool) bool {
 	if n.kids == nil {
-		for i := lowerBound(n.pos, from); i < len(n.pos); i++ {
-			if !fn(n.pos[i], n.elems[i]) {
+		for i := n.firstSlot(from, s); i < len(n.slots); i++ {
+			if !fn(n.slots[i].pos, n.slots[i].e) {
 				return false
 			}
 		}
 		return true
 	}
-	for _, kid := range n.kids[childIndex(n, from, ""):] {
-		if !kid.ascend(from, fn) {
+	for _, kid := range n.kids[childIndex(n, from, "", &s):] {
+		if !kid.ascend(from, s, fn) {
 			return false
 		}
 	}
@@ -98,15 +99,15 @@ func (t *Table[E]) rank(pos uint64) int {
 	if n == nil {
 		return 0
 	}
-	before := 0
+	before, s := 0, everything
 	for n.kids != nil {
-		i := childIndex(n, pos, "")
+		i := childIndex(n, pos, "", &s)
 		for _, c := range n.counts[:i] {
 			before += c
 		}
 		n = n.kids[i]
 	}
-	return before + lowerBound(n.pos, pos)
+	return before + n.firstSlot(pos, s)
 }
 
 // At returns the element of that rank, counted from 0, in O(log n). With a random
@@ -124,7 +125,7 @@ func (t *Table[E]) At(rank int) (pos uint64, e E, ok bool) {
 		}
 		n = n.kids[i]
 	}
-	return n.pos[rank], n.elems[rank], true
+	return n.slots[rank].pos, n.slots[rank].e, true
 }
 
 // Min returns the first element.

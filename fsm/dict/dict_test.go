@@ -90,8 +90,8 @@ func check[E Element](tb testing.TB, t *Table[E]) {
 		if n.epoch > newest {
 			tb.Fatalf("node of epoch %d below one of %d", n.epoch, newest)
 		}
-		for _, e := range n.elems[len(n.elems):cap(n.elems)] {
-			if any(e) != any(*new(E)) {
+		for _, s := range n.slots[len(n.slots):cap(n.slots)] {
+			if any(s) != any(slot[E]{}) {
 				tb.Fatal("a freed element slot still holds its element")
 			}
 		}
@@ -100,10 +100,10 @@ func check[E Element](tb testing.TB, t *Table[E]) {
 				tb.Fatalf("leaves at depth %d and %d", depth, d)
 			}
 			depth = d
-			if len(n.pos) != len(n.elems) || len(n.pos) == 0 || len(n.pos) > maxLeaf {
-				tb.Fatalf("leaf with %d positions, %d elements", len(n.pos), len(n.elems))
+			if len(n.slots) == 0 || len(n.slots) > maxLeaf {
+				tb.Fatalf("leaf with %d elements", len(n.slots))
 			}
-			return len(n.elems)
+			return len(n.slots)
 		}
 		k := len(n.kids)
 		if k < 2 || k > maxInner || len(n.pos) != k || len(n.keys) != k || len(n.counts) != k || n != t.root && k < minInner {
@@ -291,7 +291,7 @@ func TestOccupancy(t *testing.T) {
 	}{
 		{"ascending", func(i int) uint64 { return uint64(i) }, 0.99},
 		{"descending", func(i int) uint64 { return uint64(n - i) }, 0.99},
-		{"random", func(i int) uint64 { return uint64(i) * 0x9E3779B97F4A7C15 }, 0.6},
+		{"random", func(i int) uint64 { return Hasher{}.Hash(fmt.Append(nil, i)) }, 0.65},
 		{"one position", func(int) uint64 { return 7 }, 0.45},
 	}
 	for _, c := range cases {
@@ -336,8 +336,8 @@ func TestSeparatorsKeepNothingAlive(t *testing.T) {
 		tab.Put(1, item{key: fmt.Sprintf("%03d", i) + long})
 	}
 	for _, k := range tab.root.keys[1:] {
-		if len(k) != 3 {
-			t.Errorf("separator of %d bytes, want 3", len(k))
+		if len(k) > 3 {
+			t.Errorf("separator of %d bytes, want at most 3", len(k))
 		}
 	}
 }
@@ -398,7 +398,8 @@ func TestWriteAfterSnapshotCopiesOnlyAPath(t *testing.T) {
 		tab.Put(uint64(i)*0x9E3779B97F4A7C15, item{key: fmt.Sprint(i)})
 	}
 	s := tab.Snapshot()
-	tab.Put(12345*0x9E3779B97F4A7C15, item{key: "12345", val: new(int)})
+	pos := uint64(12345)
+	tab.Put(pos*0x9E3779B97F4A7C15, item{key: "12345", val: new(int)})
 	old := map[*node[item]]bool{}
 	var walk func(n *node[item], visit func(*node[item]))
 	walk = func(n *node[item], visit func(*node[item])) {

@@ -15,18 +15,19 @@ func (t *Table[E]) Put(pos uint64, e E) (old E, replaced bool) {
 	found := find(t, &p, pos, e.Key())
 	t.own(&p)
 	if found {
-		old, p.leaf.elems[p.i] = p.leaf.elems[p.i], e
+		s := &p.leaf.slots[p.i]
+		old, s.e = s.e, e
 		return old, true
 	}
 	t.size++
 	for _, s := range p.steps[:p.depth] {
 		s.n.counts[s.i]++
 	}
-	if len(p.leaf.elems) < maxLeaf {
-		p.leaf.insert(p.i, pos, e)
-		return old, false
+	if s := (slot[E]{pos, e}); len(p.leaf.slots) < maxLeaf {
+		p.leaf.slots = insertAt(p.leaf.slots, p.i, s)
+	} else {
+		t.splitLeaf(&p, s)
 	}
-	t.splitLeaf(&p, pos, e)
 	return old, false
 }
 
@@ -34,12 +35,6 @@ func (t *Table[E]) mustBeWritable() {
 	if t.frozen {
 		panic("dict: write to a snapshot")
 	}
-}
-
-// insert puts an element into a leaf that has room.
-func (n *node[E]) insert(i int, pos uint64, e E) {
-	n.pos = insertAt(n.pos, i, pos)
-	n.elems = insertAt(n.elems, i, e)
 }
 
 // insertAt is slices.Insert with growth by a quarter, not to double: leaves would
@@ -56,14 +51,14 @@ func insertAt[T any](s []T, i int, v T) []T {
 }
 
 // splitLeaf inserts into a full leaf.
-func (t *Table[E]) splitLeaf(p *path[E], pos uint64, e E) {
+func (t *Table[E]) splitLeaf(p *path[E], s slot[E]) {
 	left := p.leaf
-	at := p.cut(len(left.elems))
-	right := &node[E]{epoch: t.epoch, pos: cutTail(&left.pos, at), elems: cutTail(&left.elems, at)}
+	at := p.cut(len(left.slots))
+	right := &node[E]{epoch: t.epoch, slots: cutTail(&left.slots, at)}
 	if p.i < at || at == 0 {
-		left.insert(p.i, pos, e)
+		left.slots = insertAt(left.slots, p.i, s)
 	} else {
-		right.insert(p.i-at, pos, e)
+		right.slots = insertAt(right.slots, p.i-at, s)
 	}
 	t.addSibling(p, left, right)
 }
@@ -96,16 +91,16 @@ func cutTail[T any](s *[]T, at int) []T {
 
 // separator is the bound between two neighbouring leaves.
 func separator[E Element](left, right *node[E]) (uint64, string) {
-	last := len(left.pos) - 1
-	if left.pos[last] != right.pos[0] {
-		return right.pos[0], ""
+	last, first := left.slots[len(left.slots)-1], right.slots[0]
+	if last.pos != first.pos {
+		return first.pos, ""
 	}
-	a, b := left.elems[last].Key(), right.elems[0].Key()
+	a, b := last.e.Key(), first.e.Key()
 	n := 0 // the shortest prefix of b above a is enough, and doesn't keep b alive
 	for n < len(a) && a[n] == b[n] {
 		n++
 	}
-	return right.pos[0], strings.Clone(b[:n+1])
+	return first.pos, strings.Clone(b[:n+1])
 }
 
 // addSibling hangs the new node right beside left, the leaf of the path, and

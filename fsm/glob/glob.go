@@ -8,10 +8,14 @@ const maxStars = 1000
 // Match says whether the whole of s matches pattern, byte by byte, exactly as
 // Redis's stringmatchlen does, oddities included: a class that is never closed
 // ends with the pattern, a lone backslash at the end stands for itself, ranges
-// compare bytes as signed numbers. It takes at most len(pattern) * len(s) steps:
+// compare bytes as signed numbers, and no star matches where s is empty (Redis
+// treats the pattern "*" apart before it calls, see MatchAll). It takes at most len(pattern) * len(s) steps:
 // where the part behind a star doesn't match, only that last star is tried again
 // at the next byte, since an earlier one could only reach the same places.
 func Match(pattern, s string) bool {
+	if s == "" {
+		return pattern == ""
+	}
 	p, i, stars := 0, 0, 0
 	star, from := -1, 0 // the pattern behind the last star, and where in s it was tried
 	for i < len(s) {
@@ -45,6 +49,9 @@ func Match(pattern, s string) bool {
 	}
 	return p == len(pattern)
 }
+
+// MatchAll is Match for the commands that take "*" for everything: KEYS and SCAN.
+func MatchAll(pattern, s string) bool { return pattern == "*" || Match(pattern, s) }
 
 // one matches a byte against the first element of a pattern that is not a star,
 // and returns the element's length.

@@ -72,13 +72,13 @@ func newDatabase() *database {
 
 // View returns a reader of one database as of an instant.
 func (s *Space) View(db int, at Instant) *View {
-	return &View{space: s, db: s.dbs[db], index: db, at: at}
+	return &View{space: s, index: db, at: at}
 }
 
 // Txn returns a writer of one database at the logged time now, with a seed for
 // all chance that its commands need.
 func (s *Space) Txn(db int, now int64, seed uint64) *Txn {
-	return &Txn{View: View{space: s, db: s.dbs[db], index: db, at: Instant{Logged: now, Now: now}, Seed: seed}}
+	return &Txn{View: View{space: s, index: db, at: Instant{Logged: now, Now: now}, Seed: seed}}
 }
 
 // Stats is what INFO tells of a database.

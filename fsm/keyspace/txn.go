@@ -43,7 +43,7 @@ func (t *Txn) newObject(v Value) *object {
 
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-	t.db.put(t.space.position(key), t.space.newEntry(m, key, inline, obj))
+	t.data().put(t.space.position(key), t.space.newEntry(m, key, inline, obj))
 }
 
 // Edit returns a value for changing in place. After the change Changed must be
@@ -61,7 +61,7 @@ func (t *Txn) edit(e Entry) Entry {
 	if e.obj.epoch != t.space.epoch {
 		e.obj = &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
 		key := []byte(e.Key())
-		t.db.put(t.space.position(key), e)
+		t.data().put(t.space.position(key), e)
 	}
 	return e
 }
@@ -77,11 +77,11 @@ func (t *Txn) Changed(key []byte) {
 func (t *Txn) changed(key []byte, e Entry) {
 	if e.obj != nil {
 		size := e.obj.value.Size()
-		t.db.bytes += int64(size - e.obj.size)
+		t.data().bytes += int64(size - e.obj.size)
 		e.obj.size = size
 	}
 	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
-	t.db.put(t.space.position(key), t.space.restamp(e, m))
+	t.data().put(t.space.position(key), t.space.restamp(e, m))
 }
 
 // WriteString puts data into a string at an offset; zeros fill a gap before it. An
@@ -96,10 +96,10 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 	if !isText {
 		return 0, resp.ErrWrongType
 	}
-	n = max(old.Len(), offset+len(data))
-	if n > MaxString {
+	if offset > MaxString || offset+len(data) > MaxString {
 		return 0, resp.ErrStringTooLong
 	}
+	n = max(old.Len(), offset+len(data))
 	switch {
 	case old.long != nil:
 		e = t.edit(e)
@@ -138,8 +138,8 @@ func (t *Txn) Delete(key []byte) bool {
 // drop removes a key, stored or not, and counts as a change of it.
 func (t *Txn) drop(key []byte) {
 	pos := t.space.position(key)
-	t.db.remove(pos, key)
-	t.db.noteRemoval(slotOf(pos), t.space.nextVersion())
+	t.data().remove(pos, key)
+	t.data().noteRemoval(slotOf(pos), t.space.nextVersion())
 }
 
 // SetExpiry gives a key an expiry time, 0 for none, and says whether the key
@@ -153,7 +153,7 @@ func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
 		t.drop(key)
 	default:
 		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-		t.db.put(t.space.position(key), t.space.restamp(e, m))
+		t.data().put(t.space.position(key), t.space.restamp(e, m))
 	}
 	return true
 }
@@ -184,7 +184,7 @@ func (t *Txn) CopyTo(db int, from, to []byte) bool {
 	if e.obj != nil {
 		// Both ends get a clone, because the original may not change any more.
 		pos := t.space.position(from)
-		t.db.put(pos, Entry{blob: e.blob, obj: t.newObject(e.obj.value.Clone())})
+		t.data().put(pos, Entry{blob: e.blob, obj: t.newObject(e.obj.value.Clone())})
 		e.obj = t.newObject(e.obj.value.Clone())
 	}
 	t.in(db).place(to, e)
@@ -210,7 +210,6 @@ func (t *Txn) In(db int) *View { return &t.in(db).View }
 // FlushDB removes all keys of this database, in constant time.
 func (t *Txn) FlushDB() {
 	t.space.flush(t.index)
-	t.db = t.space.dbs[t.index]
 }
 
 // FlushAll removes all keys of all databases, in constant time.
@@ -218,7 +217,6 @@ func (t *Txn) FlushAll() {
 	for i := range t.space.dbs {
 		t.space.flush(i)
 	}
-	t.db = t.space.dbs[t.index]
 }
 
 func (s *Space) flush(db int) {
@@ -234,5 +232,4 @@ func (t *Txn) SwapDB(a, b int) {
 	s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a]
 	version := s.nextVersion()
 	s.dbs[a].base, s.dbs[b].base = version, version
-	t.db = s.dbs[t.index]
 }

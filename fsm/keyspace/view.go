@@ -13,11 +13,13 @@ type View struct {
 	Seed uint64
 
 	space *Space
-	db    *database
 	index int
 	at    Instant
 	tick  bool
 }
+
+// data is the database, which FLUSHDB and SWAPDB exchange for another one.
+func (v *View) data() *database { return v.space.dbs[v.index] }
 
 // DB is the number of the database.
 func (v *View) DB() int { return v.index }
@@ -34,7 +36,7 @@ func (v *View) TickNeeded() bool { return v.tick }
 
 // Get returns the entry of a key that exists.
 func (v *View) Get(key []byte) (Entry, bool) {
-	e, ok := v.db.keys.Get(v.space.position(key), key)
+	e, ok := v.data().keys.Get(v.space.position(key), key)
 	if !ok || !v.exists(e) {
 		return Entry{}, false
 	}
@@ -78,14 +80,14 @@ func (v *View) String(key []byte) (t Text, ok bool, err error) {
 
 // Len is the number of keys that exist.
 func (v *View) Len() int {
-	gone := v.db.due.CountRange(0, uint64(v.at.Logged)+1)
+	d := v.data()
 	v.checkAll()
-	return v.db.keys.Len() - gone
+	return d.keys.Len() - d.due.CountRange(0, uint64(v.at.Logged)+1)
 }
 
 // checkAll notes whether any key at all is due by Now but not by Logged.
 func (v *View) checkAll() {
-	if v.at.Now > v.at.Logged && v.db.due.CountRange(uint64(v.at.Logged)+1, uint64(v.at.Now)+1) > 0 {
+	if v.at.Now > v.at.Logged && v.data().due.CountRange(uint64(v.at.Logged)+1, uint64(v.at.Now)+1) > 0 {
 		v.tick = true
 	}
 }
@@ -94,7 +96,7 @@ func (v *View) checkAll() {
 // fn returns false.
 func (v *View) Each(fn func(Entry) bool) {
 	v.checkAll()
-	v.db.keys.Ascend(0, func(_ uint64, e Entry) bool { return !v.exists(e) || fn(e) })
+	v.data().keys.Ascend(0, func(_ uint64, e Entry) bool { return !v.exists(e) || fn(e) })
 }
 
 // Scan looks at count keys from a cursor on, calls fn for each that exists, and
@@ -105,7 +107,7 @@ func (v *View) Each(fn func(Entry) bool) {
 func (v *View) Scan(cursor uint64, count int, fn func(Entry)) (next uint64) {
 	v.checkAll()
 	seen, last := 0, uint64(0)
-	v.db.keys.Ascend(cursor, func(pos uint64, e Entry) bool {
+	v.data().keys.Ascend(cursor, func(pos uint64, e Entry) bool {
 		if seen >= count && pos != last {
 			next = pos
 			return false
@@ -127,11 +129,11 @@ func (v *View) RandomKey() (key string, ok bool) {
 	}
 	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
 	rnd := prng.New(v.Seed)
-	stored := uint64(v.db.keys.Len())
+	stored := uint64(v.data().keys.Len())
 	var pos uint64
 	for range tries {
 		var e Entry
-		pos, e, _ = v.db.keys.At(int(rnd.Below(stored)))
+		pos, e, _ = v.data().keys.At(int(rnd.Below(stored)))
 		if v.exists(e) {
 			return e.Key(), true
 		}
@@ -142,8 +144,8 @@ func (v *View) RandomKey() (key string, ok bool) {
 		}
 		return !ok
 	}
-	if v.db.keys.Ascend(pos, take); !ok {
-		v.db.keys.Ascend(0, take)
+	if v.data().keys.Ascend(pos, take); !ok {
+		v.data().keys.Ascend(0, take)
 	}
 	return key, ok
 }

@@ -29,7 +29,7 @@ func HelpLines(c *Command) []string {
 			lines = append(lines, "    "+line)
 		}
 	}
-	return append(lines, "HELP", "    Print this help.")
+	return append(lines, "HELP", "    Prints this help.")
 }
 
 // helpUsage is a subcommand's name and syntax with <> around the names of

@@ -12,9 +12,10 @@ type KeyPos struct {
 // Keys appends to dst the places of the keys in one command line of command c;
 // args[0] is the command's name, of a subcommand args[1] its second word. It
 // returns false for what Redis calls "Invalid arguments": a key count that is no
-// number or too large, keys missing at the end, or keys that the notation cannot
-// find. Arity is not checked. It allocates nothing if dst has room.
-// Source: redis/src/db.c:getKeysUsingKeySpecs (7.0).
+// number or too large, keys missing at the end, keys that the notation cannot
+// find, or none at all; a command with NoMandatoryKeys then has none and true.
+// Arity is not checked. It allocates nothing if dst has room.
+// Source: redis/src/db.c:getKeysUsingKeySpecs, getKeysSubcommandImpl (7.0).
 func Keys(dst []KeyPos, c *Command, args [][]byte) ([]KeyPos, bool) {
 	start := len(dst)
 	for i := range c.Keys {
@@ -24,7 +25,7 @@ func Keys(dst []KeyPos, c *Command, args [][]byte) ([]KeyPos, bool) {
 		}
 		r, ok := k.find(args)
 		if !ok || k.Flags&Incomplete != 0 {
-			return dst[:start], false
+			return dst[:start], c.Flags&NoMandatoryKeys != 0
 		}
 		flags := k.Flags
 		if flags&VariableFlags != 0 && c.CallFlags != nil {
@@ -34,7 +35,7 @@ func Keys(dst []KeyPos, c *Command, args [][]byte) ([]KeyPos, bool) {
 			dst = append(dst, KeyPos{Pos: pos, Flags: flags})
 		}
 	}
-	return dst, true
+	return dst, len(dst) > start || !c.HasKeys() || c.Flags&NoMandatoryKeys != 0
 }
 
 // HasKeys says whether any call of the command can name keys.

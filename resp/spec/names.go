@@ -91,8 +91,8 @@ func (c *Command) ACL() Categories {
 	return cats
 }
 
-// isContainer says that the command is only a place for its subcommands. One
-// with a syntax of its own does something by itself, as COMMAND does.
+// isContainer says that the command is a place for its subcommands: neither
+// group nor kind give it flags or categories of its own.
 func (c *Command) isContainer() bool { return len(c.Subcommands) > 0 }
 
 func appendBits(names []string, bits uint64, table []string) []string {

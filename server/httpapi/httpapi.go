@@ -16,7 +16,8 @@ import (
 )
 
 // Executor runs one command as a connection without a name would, and returns its
-// reply in RESP form (2 or 3). It is safe for concurrent use.
+// reply in RESP form (2 or 3). It is safe for concurrent use. When ctx ends it gives
+// up what changes nothing; a write it starts, it sees through.
 type Executor interface {
 	Do(ctx context.Context, args ...[]byte) ([]byte, error)
 }

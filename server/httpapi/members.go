@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/raftkv/raftkv/fsm/system"
@@ -81,6 +82,10 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 func (s *Server) refuseMember(w http.ResponseWriter, err error) {
 	if isMoved(err) {
 		noLeader(w, "the leader is changing; try again")
+		return
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		unknownOutcome(w, "it is taking long and may still be done: see /status")
 		return
 	}
 	s.refuse(w, err)

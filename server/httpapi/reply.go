@@ -88,9 +88,11 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		s.refuseReply(w, e)
 	case errors.Is(err, system.ErrNoLeader), errors.Is(err, system.ErrOverloaded), errors.Is(err, system.ErrShutdown):
 		noLeader(w, err.Error())
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		noLeader(w, "it took too long and was given up")
 	case errors.Is(err, system.ErrTooLarge):
 		writeError(w, http.StatusRequestEntityTooLarge, err.Error())
-	case errors.Is(err, system.ErrUnknownOutcome), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, system.ErrUnknownOutcome):
 		unknownOutcome(w, err.Error())
 	default:
 		s.Logger.Error("HTTP request", "error", err)

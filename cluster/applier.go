@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/fsm"
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// applier is the Machine as the library sees it (raft.FSM). The library calls it
+// from one goroutine, but for Persist.
+type applier struct{ n *Node }
+
+var _ raft.ConfigurationStore = (*applier)(nil)
+
+var errBroken = errors.New("this node stopped at an entry that it could not apply")
+
+// Apply applies one entry, and answers its proposals if they are this node's own.
+func (a *applier) Apply(l *raft.Log) any {
+	n := a.n
+	if n.broken.Load() {
+		return nil
+	}
+	at := fsm.Position{Index: l.Index, Term: l.Term}
+	b, f, err := a.own(l)
+	if err != nil {
+		n.broken.Store(true)
+		n.fail(fmt.Errorf("log entry %d cannot be applied: %w", l.Index, err))
+		return nil
+	}
+	var writers []*resp.Writer
+	if f != nil {
+		writers = f.writers
+	}
+	n.machine.Apply(at, b, writers)
+	n.clock.observe(n.machine.Now())
+	a.learn(b, l.Index)
+	if f != nil {
+		for i, it := range f.items {
+			it.Done(writers[i].Bytes(), nil)
+		}
+		close(f.done)
+	}
+	n.sinceSnapshot.Add(int64(len(l.Data)))
+	n.visible.Store(l.Index)
+	if b.ID == n.opening.Load() {
+		n.ready.Store(l.Term)
+		n.changed.Broadcast()
+	}
+	n.applied.Broadcast()
+	return nil
+}
+
+// own decodes an entry. If it is the one on its way from here, it is taken out of
+// flight and f says whom to answer; it is known by its bytes, which the leader
+// gets back as it gave them, or by its ID.
+func (a *applier) own(l *raft.Log) (b *entry.Batch, f *flight, err error) {
+	f = a.n.flight.Load()
+	same := f != nil && len(l.Data) > 0 && &l.Data[0] == &f.data[0]
+	if !same {
+		if b, err = entry.Decode(l.Data); err != nil {
+			return nil, nil, err
+		}
+		same = f != nil && b.ID == f.batch.ID
+	}
+	if same && a.n.flight.CompareAndSwap(f, nil) {
+		return &f.batch, f, nil
+	}
+	if b == nil {
+		b, err = entry.Decode(l.Data)
+	}
+	return b, nil, err
+}
+
+// learn brings the address book up to date with the members. What was logged
+// before this process started may be older than what the book holds.
+func (a *applier) learn(b *entry.Batch, index uint64) {
+	n := a.n
+	for i := range b.Proposals {
+		if !b.Proposals[i].System {
+			continue
+		}
+		r := n.raft.Load()
+		for _, m := range n.machine.Members() {
+			if _, known := n.book.resolve(m.ID); !known || r != nil && index > r.bootIndex {
+				n.book.learn(m.ID, m.Raft)
+			}
+		}
+		n.changed.Broadcast()
+		return
+	}
+}
+
+// StoreConfiguration notes that a change of membership was committed.
+func (a *applier) StoreConfiguration(index uint64, _ raft.Configuration) {
+	if a.n.broken.Load() {
+		return
+	}
+	a.n.visible.Store(index)
+	a.n.applied.Broadcast()
+	a.n.changed.Broadcast()
+}
+
+// Snapshot takes the state as it is now.
+func (a *applier) Snapshot() (raft.FSMSnapshot, error) {
+	if a.n.broken.Load() {
+		return nil, errBroken
+	}
+	return &snapshot{n: a.n, state: a.n.machine.Snapshot(), before: a.n.sinceSnapshot.Load()}, nil
+}
+
+// Restore replaces the state with a snapshot's.
+func (a *applier) Restore(rc io.ReadCloser) error {
+	defer rc.Close()
+	n := a.n
+	if err := n.machine.Restore(rc); err != nil {
+		return err
+	}
+	at := n.machine.Applied().Index
+	n.restore.Store(at) // before visible: resolve must not take a skipped index for a lost one
+	n.visible.Store(at)
+	n.clock.observe(n.machine.Now())
+	for _, m := range n.machine.Members() {
+		if _, known := n.book.resolve(m.ID); !known {
+			n.book.learn(m.ID, m.Raft)
+		}
+	}
+	n.changed.Broadcast()
+	n.applied.Broadcast()
+	return nil
+}
+
+// snapshot is one point in time on its way to disk.
+type snapshot struct {
+	n      *Node
+	state  *fsm.Snapshot
+	before int64 // bytes applied since the last one when this one was taken
+}
+
+// Persist writes it beside the Machine's further work.
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	size, err := s.state.WriteTo(sink)
+	if err != nil {
+		sink.Cancel()
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	if err := sink.Close(); err != nil {
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	s.n.sinceSnapshot.Add(-s.before)
+	s.n.lastSnapshot.Store(time.Now().Unix())
+	s.n.log.Info("snapshot written", "bytes", size)
+	return nil
+}
+
+func (s *snapshot) Release() {}

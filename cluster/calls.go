@@ -1,0 +1,268 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/raftkv/raftkv/cluster/transport"
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+// The kinds of calls between nodes. They are part of the wire format.
+const (
+	kindTerm transport.Kind = iota + 1
+	kindReadIndex
+	kindForward
+	kindProgress
+	kindJoin   // open to strangers: a node asks for admission
+	kindPledge // open to strangers: a cluster asks a fresh node for its pledge
+	kindLeave
+	kindTransfer
+	kindAnnounce
+	kindRemoved
+)
+
+// handleCalls sets the handlers of all kinds.
+func (n *Node) handleCalls() {
+	n.trans.Handle(kindTerm, false, func(_ context.Context, _ transport.Peer, req []byte) ([]byte, error) {
+		return n.answerTerm(req)
+	})
+	n.trans.Handle(kindReadIndex, false, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
+		return n.answerReadIndex(ctx)
+	})
+	n.trans.Handle(kindForward, false, func(ctx context.Context, _ transport.Peer, req []byte) ([]byte, error) {
+		return n.answerForward(ctx, req)
+	})
+	n.trans.Handle(kindProgress, false, func(context.Context, transport.Peer, []byte) ([]byte, error) {
+		return json.Marshal(n.progress())
+	})
+	handle(n, kindJoin, true, func(ctx context.Context, r *system.JoinRequest) (any, error) {
+		return struct{}{}, n.answerJoin(ctx, *r)
+	})
+	handle(n, kindPledge, true, func(_ context.Context, r *pledgeRequest) (any, error) { return n.pledge(*r) })
+	handle(n, kindLeave, false, func(ctx context.Context, r *target) (any, error) {
+		return struct{}{}, n.leaveHere(ctx, r.ID)
+	})
+	handle(n, kindTransfer, false, func(ctx context.Context, r *target) (any, error) {
+		return struct{}{}, n.transferHere(ctx, r.ID)
+	})
+	handle(n, kindAnnounce, false, func(ctx context.Context, m *system.Member) (any, error) {
+		return struct{}{}, n.announceHere(ctx, *m)
+	})
+	handle(n, kindRemoved, false, func(context.Context, *struct{}) (any, error) {
+		return struct{}{}, n.removed()
+	})
+}
+
+// target names a node in a request.
+type target struct{ ID string }
+
+// handle sets a handler whose request and answer are JSON. A refusal travels as
+// part of the answer, so that its text reaches the person who asked.
+func handle[R any](n *Node, k transport.Kind, intro bool, run func(context.Context, *R) (any, error)) {
+	n.trans.Handle(k, intro, func(ctx context.Context, _ transport.Peer, text []byte) ([]byte, error) {
+		var r R
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, err
+		}
+		v, err := run(ctx, &r)
+		var refused *system.RefusedError
+		var moved *system.NotLeaderError
+		switch {
+		case errors.As(err, &refused):
+			return json.Marshal(answer{Refused: refused.Reason})
+		case errors.As(err, &moved), errors.Is(err, system.ErrNoLeader):
+			return json.Marshal(answer{NotLeader: true})
+		case err != nil:
+			return nil, err
+		}
+		value, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(answer{Value: value})
+	})
+}
+
+// answer is the envelope of JSON answers.
+type answer struct {
+	Refused   string          `json:",omitempty"`
+	NotLeader bool            `json:",omitempty"`
+	Value     json.RawMessage `json:",omitempty"`
+}
+
+// open takes an answer out of its envelope.
+func open(text []byte, v any) error {
+	var a answer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return err
+	}
+	switch {
+	case a.Refused != "":
+		return &system.RefusedError{Reason: a.Refused}
+	case a.NotLeader:
+		return system.ErrNoLeader
+	case v == nil:
+		return nil
+	}
+	return json.Unmarshal(a.Value, v)
+}
+
+// ask calls a member with a JSON request.
+func (n *Node) ask(ctx context.Context, id string, k transport.Kind, req, v any) error {
+	text, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	text, err = n.trans.Call(ctx, id, k, text)
+	if err != nil {
+		return err
+	}
+	return open(text, v)
+}
+
+// askAddr calls whoever answers at an address.
+func (n *Node) askAddr(ctx context.Context, addr string, k transport.Kind, req, v any) error {
+	text, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	_, text, err = n.trans.CallAddr(ctx, addr, k, text)
+	if err != nil {
+		return err
+	}
+	return open(text, v)
+}
+
+// atLeader runs a request on the leader: here, or by a call. It waits for a
+// leader as long as other requests do.
+func (n *Node) atLeader(ctx context.Context, k transport.Kind, req any, here func(context.Context) error) error {
+	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
+	defer cancel()
+	for {
+		changed := n.changed.C()
+		leader, self, ok := n.Leader()
+		err := error(system.ErrNoLeader)
+		switch _, serving := n.serving(); {
+		case ok && self && (serving || n.raft.Load() == nil):
+			err = here(ctx)
+		case ok && !self:
+			err = n.ask(ctx, leader.ID, k, req, nil)
+		}
+		retry := errors.Is(err, system.ErrNoLeader) || errors.Is(err, transport.ErrNotSent)
+		if err == nil || !retry {
+			return err
+		}
+		if !n.nextTry(wait, changed) {
+			return system.ErrNoLeader
+		}
+	}
+}
+
+// nextTry waits for a change, or a moment; false says that the wait is over.
+func (n *Node) nextTry(wait context.Context, changed <-chan struct{}) bool {
+	t := time.NewTimer(5 * retryPause)
+	defer t.Stop()
+	select {
+	case <-changed:
+		pause(wait, retryPause)
+	case <-t.C:
+	case <-wait.Done():
+	}
+	return wait.Err() == nil
+}
+
+// The outcomes of a forwarded command, first byte of the answer.
+const (
+	forwardReply byte = iota
+	forwardNoLeader
+	forwardUnknown
+	forwardRefused
+)
+
+// Forward runs a command on the leader; see server.Replicator. Where it is not
+// known whether the leader ran it, the outcome is unknown.
+func (n *Node) Forward(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
+	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
+	defer cancel()
+	for {
+		changed := n.changed.C()
+		leader, self, ok := n.Leader()
+		if ok && self {
+			return n.forward(ctx, c, args)
+		}
+		if ok {
+			reply, err := n.forwardTo(ctx, leader.ID, c, args)
+			if !errors.Is(err, system.ErrNoLeader) {
+				return reply, err
+			}
+		}
+		if !n.nextTry(wait, changed) {
+			return nil, system.ErrNoLeader
+		}
+	}
+}
+
+// forwardTo sends a command to one node. ErrNoLeader says that it was not done.
+func (n *Node) forwardTo(ctx context.Context, id string, c system.Caller, args [][]byte) ([]byte, error) {
+	req := binary.AppendUvarint(nil, uint64(c.DB))
+	req = binary.AppendUvarint(req, uint64(c.Proto))
+	for _, a := range args {
+		req = append(binary.AppendUvarint(req, uint64(len(a))), a...)
+	}
+	text, err := n.trans.Call(ctx, id, kindForward, req)
+	switch {
+	case errors.Is(err, transport.ErrNotSent):
+		return nil, system.ErrNoLeader
+	case err != nil || len(text) == 0 || text[0] == forwardUnknown:
+		return nil, system.ErrUnknownOutcome
+	case text[0] == forwardReply:
+		return text[1:], nil
+	case text[0] == forwardRefused:
+		return nil, &system.RefusedError{Reason: string(text[1:])}
+	}
+	return nil, system.ErrNoLeader
+}
+
+// answerForward is the other side of forwardTo.
+func (n *Node) answerForward(ctx context.Context, req []byte) ([]byte, error) {
+	next := func() (uint64, bool) {
+		v, size := binary.Uvarint(req)
+		if size <= 0 {
+			return 0, false
+		}
+		req = req[size:]
+		return v, true
+	}
+	db, ok1 := next()
+	proto, ok2 := next()
+	if !ok1 || !ok2 {
+		return nil, errors.New("malformed request")
+	}
+	var args [][]byte
+	for len(req) > 0 {
+		size, ok := next()
+		if !ok || size > uint64(len(req)) {
+			return nil, errors.New("malformed request")
+		}
+		args, req = append(args, req[:size:size]), req[size:]
+	}
+	if _, self, ok := n.Leader(); !ok || !self {
+		return []byte{forwardNoLeader}, nil
+	}
+	reply, err := n.forward(ctx, system.Caller{DB: int(db), Proto: int(proto)}, args)
+	var moved *system.NotLeaderError
+	var refused *system.RefusedError
+	switch {
+	case err == nil:
+		return append([]byte{forwardReply}, reply...), nil
+	case errors.As(err, &moved), errors.Is(err, system.ErrNoLeader):
+		return []byte{forwardNoLeader}, nil
+	case errors.As(err, &refused):
+		return append([]byte{forwardRefused}, refused.Reason...), nil
+	}
+	return []byte{forwardUnknown}, nil
+}

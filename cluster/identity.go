@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/google/uuid"
+)
+
+// The states of a data directory. Each step is one durable write of identity.json
+// and none leads back: pristine → founded or pledged → left.
+const (
+	// pristine: a UUID and nothing else; no Raft state.
+	pristine = "pristine"
+	// founded: this node bootstraps, or has bootstrapped, a cluster under its own UUID.
+	founded = "founded"
+	// pledged: this node belongs to another node's cluster and never bootstraps.
+	pledged = "pledged"
+	// left: it was removed from its cluster.
+	left = "left"
+)
+
+// identity is who the node is; it is kept in identity.json.
+type identity struct {
+	Format  int      `json:"format"`
+	NodeID  string   `json:"node_id"`
+	UUID    string   `json:"uuid"` // of this data directory
+	State   string   `json:"state"`
+	Cluster string   `json:"cluster,omitempty"` // the UUID of the cluster it belongs to
+	Seeds   []string `json:"seeds,omitempty"`   // Raft addresses to ask after a restart
+	// Stores: the log and the vote store were created. From then on a missing one is an error.
+	Stores bool `json:"stores,omitempty"`
+	// Bootstrapped: the founder's first configuration is in the log.
+	Bootstrapped bool `json:"bootstrapped,omitempty"`
+}
+
+const (
+	identityFile = "identity.json"
+	lockFile     = "lock"
+	peersFile    = "peers.json"
+	logFile      = "log.db"
+	voteFile     = "vote.db"
+	snapshotDir  = "snapshots"
+)
+
+// dataDir is a data directory that this process holds locked.
+type dataDir struct {
+	path string
+	lock *os.File
+	id   identity // guarded by Node.mu once the node runs
+}
+
+// openDataDir opens or creates a data directory for a node. Its errors are one
+// line that says what to do.
+func openDataDir(path, nodeID string) (*dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data dir: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data dir: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("data dir %s is in use by another process; stop it, or choose another --data-dir", path)
+	}
+	d := &dataDir{path: path, lock: lock}
+	if err := d.load(nodeID); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// load reads identity.json, or writes a pristine one into an empty directory.
+func (d *dataDir) load(nodeID string) error {
+	text, err := os.ReadFile(d.file(identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.create(nodeID)
+	}
+	if err != nil {
+		return fmt.Errorf("data dir: %w", err)
+	}
+	if err := json.Unmarshal(text, &d.id); err != nil || d.id.UUID == "" || d.id.State == "" {
+		return fmt.Errorf("%s is damaged; restore it from a backup, or start this node anew under another --node-id and --data-dir", d.file(identityFile))
+	}
+	switch {
+	case d.id.Format != 1:
+		return fmt.Errorf("%s has format %d, which this version does not know; use the version that wrote it, or a newer one", d.file(identityFile), d.id.Format)
+	case d.id.NodeID != nodeID:
+		return fmt.Errorf("data dir %s belongs to node %q, not %q; start with --node-id %s, or choose another --data-dir", d.path, d.id.NodeID, nodeID, d.id.NodeID)
+	case d.id.State == left:
+		return fmt.Errorf("data dir %s: node %q has left cluster %s; start it with a fresh --data-dir and a new --node-id to join again", d.path, nodeID, d.id.Cluster)
+	}
+	return nil
+}
+
+// create makes a pristine identity, unless the directory holds something else.
+func (d *dataDir) create(nodeID string) error {
+	files, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("data dir: %w", err)
+	}
+	for _, f := range files {
+		if f.Name() != lockFile && f.Name() != identityFile+".tmp" {
+			return fmt.Errorf("data dir %s holds %q but no %s: it is no RaftKV data dir; choose another --data-dir", d.path, f.Name(), identityFile)
+		}
+	}
+	d.id = identity{Format: 1, NodeID: nodeID, UUID: uuid.NewString(), State: pristine}
+	return d.save(d.id)
+}
+
+// save makes id durable, and only then the one in memory.
+func (d *dataDir) save(id identity) error {
+	if err := writeFileDurably(d.file(identityFile), id); err != nil {
+		return err
+	}
+	d.id = id
+	return nil
+}
+
+func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
+
+func (d *dataDir) close() { d.lock.Close() }
+
+// writeFileDurably replaces a file by the JSON of v; after a crash it holds the
+// old content or the new.
+func writeFileDurably(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	return err
+}
+
+// syncDir makes a directory's entries durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

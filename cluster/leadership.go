@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"math/rand/v2"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+// serving returns the current term if this node may propose and answer reads in
+// it: it leads, and an entry of its own of this term is applied here, so that
+// everything of earlier terms is too.
+func (n *Node) serving() (term uint64, ok bool) {
+	r := n.raft.Load()
+	if r == nil {
+		return 0, false
+	}
+	term = r.CurrentTerm()
+	return term, r.State() == raft.Leader && n.ready.Load() == term && r.CurrentTerm() == term
+}
+
+// Leader returns the leader with its announced addresses; self says whether it is
+// this node, ok is false where none is known.
+func (n *Node) Leader() (m system.Member, self, ok bool) {
+	r := n.raft.Load()
+	if r == nil {
+		if n.state.Load().State == pristine {
+			return n.self(), true, true
+		}
+		return system.Member{}, false, false
+	}
+	_, id := r.LeaderWithID()
+	switch {
+	case id == "":
+		return system.Member{}, false, false
+	case string(id) == n.cfg.NodeID:
+		return n.self(), true, true
+	}
+	if m, ok = n.machine.Member(string(id)); !ok {
+		// The entry that announces it has not reached this node yet.
+		return system.Member{}, false, false
+	}
+	return m, false, true
+}
+
+// watchLeadership opens each term that this node leads, and wakes those who wait
+// for a leader. It must never be slow: the library's main loop waits for it.
+func (n *Node) watchLeadership(notify <-chan bool, observed <-chan raft.Observation) {
+	r := n.raft.Load()
+	var opened uint64
+	for {
+		select {
+		case <-notify:
+		case <-observed:
+		case <-n.ctx.Done():
+			// The library may still be sending, until it has ended.
+			for {
+				select {
+				case <-notify:
+				case <-observed:
+				case <-r.stopped:
+					return
+				}
+			}
+		}
+		if term := r.CurrentTerm(); r.State() == raft.Leader && term != opened {
+			opened = term
+			n.wg.Go(func() { n.openTerm(r, term) })
+		}
+		n.changed.Broadcast()
+	}
+}
+
+// elsewhere returns who leads if it is another node, and nil otherwise.
+func (n *Node) elsewhere() error {
+	if r := n.raft.Load(); r == nil || r.State() == raft.Leader {
+		return nil
+	}
+	if leader, self, ok := n.Leader(); ok && !self {
+		return &system.NotLeaderError{Leader: leader}
+	}
+	return nil
+}
+
+// openTerm proposes the first entry of a term. Once it is applied, everything
+// that earlier leaders committed is applied here, which is what Raft's Barrier is
+// for; being an entry of ours, it also tells all replicas the new leader's clock.
+func (n *Node) openTerm(r *raftNode, term uint64) {
+	n.clock.lead()
+	for n.ctx.Err() == nil && r.State() == raft.Leader && r.CurrentTerm() == term {
+		b := entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: n.clock.leaderNow()}
+		if cmds := n.openingCommands(); len(cmds) > 0 {
+			b.Proposals = []entry.Proposal{{System: true, Commands: cmds}}
+		}
+		n.opening.Store(b.ID)
+		f := r.Apply(entry.Append(nil, &b), adminWait)
+		if f.Error() == nil {
+			return
+		}
+		pause(n.ctx, retryPause)
+	}
+}
+
+// openingCommands found the cluster, if that was not done, and announce this
+// node's addresses, if they changed.
+func (n *Node) openingCommands() []entry.Command {
+	var cmds []entry.Command
+	id, me := n.state.Load(), n.self()
+	if id.State == founded && n.machine.ClusterID() == "" {
+		cmds = append(cmds, system.ClusterInit(id.Cluster))
+	}
+	if known, _ := n.machine.Member(me.ID); known != me {
+		cmds = append(cmds, system.MemberSet(me))
+	}
+	return cmds
+}
+
+// servers returns the latest configuration, committed or not, and its index.
+func (n *Node) servers() ([]raft.Server, uint64) {
+	r := n.raft.Load()
+	if r == nil {
+		return nil, 0
+	}
+	f := r.GetConfiguration()
+	if f.Error() != nil {
+		return nil, 0
+	}
+	return f.Configuration().Servers, f.Index()
+}
+
+// otherVoters returns the ids of the voters but this node.
+func (n *Node) otherVoters() []string {
+	servers, _ := n.servers()
+	var ids []string
+	for _, s := range servers {
+		if s.Suffrage == raft.Voter && string(s.ID) != n.cfg.NodeID {
+			ids = append(ids, string(s.ID))
+		}
+	}
+	return ids
+}

@@ -1,0 +1,474 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/cluster/transport"
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+func refusedf(format string, args ...any) error {
+	return &system.RefusedError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// pledgeRequest asks a node to belong to a cluster.
+type pledgeRequest struct {
+	Cluster string
+	Inviter string   // id of the node that asks
+	ID      string   // id that the asked node is expected to have
+	Seeds   []string // Raft addresses of members
+	// Known: the id is in the configuration already, so a node that is still
+	// pristine has lost its data and must not be taken for the old one.
+	Known bool
+}
+
+// pledge is the answer to a pledgeRequest: the durable promise to belong to that
+// cluster and never to found one. It can be repeated.
+func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id := n.dir.id
+	switch {
+	case r.ID != id.NodeID:
+		return system.Member{}, refusedf("the node at that address is %q, not %q", id.NodeID, r.ID)
+	case id.State != pristine && id.Cluster != r.Cluster:
+		return system.Member{}, refusedf("%s already holds cluster %s; POST /join there", id.NodeID, id.Cluster)
+	case id.State == left:
+		return system.Member{}, refusedf("%s has left this cluster; start it with a fresh --data-dir and a new --node-id", id.NodeID)
+	case id.State == founded || id.State == pledged:
+		return n.self(), nil
+	case r.Known:
+		return system.Member{}, refusedf("node id %q is in use by a member, and the node at that address has no data: give it a new --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, r.ID)
+	case n.inviting && id.NodeID < r.Inviter:
+		return system.Member{}, refusedf("%s is inviting a node itself; of two that invite each other the smaller id wins", id.NodeID)
+	}
+	id.State, id.Cluster, id.Seeds = pledged, r.Cluster, r.Seeds
+	if err := n.step(id); err != nil {
+		return system.Member{}, err
+	}
+	n.log.Info("pledged to a cluster", "cluster", r.Cluster, "inviter", r.Inviter)
+	if err := n.startRaft(); err != nil {
+		n.fail(err)
+		return system.Member{}, err
+	}
+	return n.self(), nil
+}
+
+// Join adds a node; see server.Replicator.
+func (n *Node) Join(ctx context.Context, r system.JoinRequest) error {
+	if r.ID == "" {
+		return refusedf("a node id is needed")
+	}
+	if host, port, err := net.SplitHostPort(r.Raft); err != nil || host == "" || port == "" || port == "0" {
+		return refusedf("bad Raft address %q: host:port is needed", r.Raft)
+	}
+	return n.atLeader(ctx, kindJoin, r, func(ctx context.Context) error { return n.joinHere(ctx, r) })
+}
+
+// answerJoin serves a node that asks for admission, or a member that passes on a
+// request. A fresh node that wants to join another cluster itself invites only
+// one that it asked in turn, and only if its own id is the smaller.
+func (n *Node) answerJoin(ctx context.Context, r system.JoinRequest) error {
+	if n.state.Load().State == pristine && len(n.cfg.Join) > 0 {
+		if !slices.Contains(n.cfg.Join, r.Raft) || r.ID < n.cfg.NodeID {
+			return refusedf("%s is itself waiting to join a cluster", n.cfg.NodeID)
+		}
+	}
+	return n.Join(ctx, r)
+}
+
+// joinHere adds a node, on the leader: pledge, learner, voter once it has caught
+// up. Each step can be repeated, and the last is the reconciler's, so that a
+// leader that dies half way leaves nothing that the next does not finish.
+func (n *Node) joinHere(ctx context.Context, r system.JoinRequest) error {
+	if err := n.addLearner(ctx, r); err != nil || r.Learner {
+		return err
+	}
+	return n.awaitVoter(ctx, r.ID)
+}
+
+// addLearner takes a node's pledge and adds it without a vote.
+func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
+	n.members.Lock()
+	defer n.members.Unlock()
+	servers, _ := n.servers()
+	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == r.ID })
+	if r.ID == n.cfg.NodeID {
+		return refusedf("node id %q is in use by this node", r.ID)
+	}
+	if at >= 0 && servers[at].Suffrage == raft.Voter && r.Learner {
+		return refusedf("%s is a voter already", r.ID)
+	}
+	m, err := n.invite(ctx, r, at >= 0)
+	if err != nil {
+		return err
+	}
+	if known, ok := n.machine.Member(r.ID); at >= 0 && ok && known.Dir != "" && known.Dir != m.Dir {
+		return refusedf("node id %q is in use by another node, at %s", r.ID, known.Raft)
+	}
+	for _, other := range n.machine.Members() {
+		if other.ID != m.ID && other.Raft == m.Raft {
+			return refusedf("address %s is in use by member %s", m.Raft, other.ID)
+		}
+	}
+	m.Learner = r.Learner
+	n.book.learn(m.ID, m.Raft)
+	if err := n.logSystem(ctx, system.MemberSet(m)); err != nil {
+		return err
+	}
+	if at < 0 {
+		_, index := n.servers()
+		f := n.raft.Load().AddNonvoter(raft.ServerID(m.ID), raft.ServerAddress(m.ID), index, adminWait)
+		if err := membershipError(f.Error()); err != nil {
+			return err
+		}
+		n.log.Info("node added as learner", "node", m.ID, "raft", m.Raft)
+	}
+	return nil
+}
+
+// invite gets the pledge of the node at an address. A pristine inviter founds its
+// cluster after it has the pledge, so that a refusal leaves it pristine.
+func (n *Node) invite(ctx context.Context, r system.JoinRequest, known bool) (m system.Member, err error) {
+	ctx, cancel := context.WithTimeout(ctx, adminWait)
+	defer cancel()
+	n.mu.Lock()
+	id := n.dir.id
+	fresh := id.State == pristine
+	n.inviting = fresh
+	n.mu.Unlock()
+	cluster := id.Cluster
+	if fresh {
+		cluster = id.UUID
+	}
+	err = n.askAddr(ctx, r.Raft, kindPledge, pledgeRequest{
+		Cluster: cluster, Inviter: n.cfg.NodeID, ID: r.ID, Known: known,
+		Seeds: append(n.book.addresses(r.ID), n.trans.Addr()),
+	}, &m)
+	if fresh {
+		defer func() {
+			n.mu.Lock()
+			n.inviting = false
+			n.mu.Unlock()
+		}()
+	}
+	var refused *system.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return m, err
+	case err != nil:
+		return m, refusedf("cannot reach node %s at %s: %v", r.ID, r.Raft, err)
+	case !fresh:
+		return m, nil
+	}
+	if err := n.found(); err != nil {
+		return m, err
+	}
+	if n.state.Load().State != founded {
+		return m, refusedf("%s has joined another cluster meanwhile", n.cfg.NodeID)
+	}
+	return m, n.awaitServing(ctx)
+}
+
+// awaitServing waits until this node leads and is ready.
+func (n *Node) awaitServing(ctx context.Context) error {
+	for {
+		changed := n.changed.C()
+		if _, ok := n.serving(); ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return system.ErrNoLeader
+		}
+	}
+}
+
+// awaitVoter waits until a node votes.
+func (n *Node) awaitVoter(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*adminWait)
+	defer cancel()
+	for {
+		servers, _ := n.servers()
+		for _, s := range servers {
+			if string(s.ID) == id && s.Suffrage == raft.Voter {
+				return nil
+			}
+		}
+		if _, ok := n.serving(); !ok {
+			return system.ErrNoLeader
+		}
+		if ctx.Err() != nil {
+			return refusedf("%s is a learner now and will vote once it has caught up", id)
+		}
+		pause(ctx, retryPause)
+	}
+}
+
+// reconcile makes voters, on the leader, of members that are to vote and have
+// caught up.
+func (n *Node) reconcile() {
+	for n.ctx.Err() == nil {
+		pause(n.ctx, 5*retryPause)
+		term, ok := n.serving()
+		if !ok {
+			continue
+		}
+		servers, index := n.servers()
+		for _, s := range servers {
+			m, known := n.machine.Member(string(s.ID))
+			if s.Suffrage == raft.Voter || !known || m.Learner || !n.caughtUp(m.ID, term) {
+				continue
+			}
+			f := n.raft.Load().AddVoter(s.ID, s.Address, index, adminWait)
+			if err := f.Error(); err != nil {
+				n.log.Warn("learner not made a voter", "node", m.ID, "error", err)
+				continue
+			}
+			n.log.Info("learner made a voter", "node", m.ID)
+			n.changed.Broadcast()
+			break // the configuration's index is another now
+		}
+	}
+}
+
+// caughtUp asks a learner whether it has applied all but the last few entries.
+func (n *Node) caughtUp(id string, term uint64) bool {
+	const few = 64
+	target := n.raft.Load().CommitIndex()
+	ctx, cancel := context.WithTimeout(n.ctx, roundWait)
+	defer cancel()
+	p, err := n.askProgress(ctx, id)
+	return err == nil && p.Term == term && p.Commit+few >= target
+}
+
+// Leave removes a node; see server.Replicator.
+func (n *Node) Leave(ctx context.Context, id string) error {
+	if id == "" {
+		id = n.cfg.NodeID
+	}
+	if n.state.Load().State == pristine {
+		return refusedf("%s is alone; there is no cluster to leave", n.cfg.NodeID)
+	}
+	return n.atLeader(ctx, kindLeave, target{id}, func(ctx context.Context) error { return n.leaveHere(ctx, id) })
+}
+
+// leaveHere removes a node, on the leader. A leader that is to go hands over
+// first and lets its successor remove it.
+func (n *Node) leaveHere(ctx context.Context, id string) error {
+	if _, ok := n.serving(); !ok {
+		return system.ErrNoLeader
+	}
+	servers, _ := n.servers()
+	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == id })
+	voters := len(n.otherVoters()) + 1
+	switch {
+	case at < 0:
+		return refusedf("no member has the id %q", id)
+	case servers[at].Suffrage == raft.Voter && voters == 1:
+		return refusedf("%s is the last voter; a cluster cannot be left without one", id)
+	case id == n.cfg.NodeID:
+		if err := n.transferLeadership(ctx, ""); err != nil {
+			return err
+		}
+		return n.atLeader(ctx, kindLeave, target{id}, func(context.Context) error {
+			return refusedf("leadership came back to %s; try again", id)
+		})
+	}
+	n.members.Lock()
+	defer n.members.Unlock()
+	_, index := n.servers()
+	if err := membershipError(n.raft.Load().RemoveServer(raft.ServerID(id), index, adminWait).Error()); err != nil {
+		return err
+	}
+	n.log.Info("node removed", "node", id)
+	// The node is told on the way out; it may be down, and then learns it from
+	// nobody: it can do no harm, having no vote.
+	tell, cancel := context.WithTimeout(ctx, roundWait)
+	defer cancel()
+	if err := n.ask(tell, id, kindRemoved, struct{}{}, nil); err != nil {
+		n.log.Warn("removed node not told", "node", id, "error", err)
+	}
+	return n.logSystem(ctx, system.MemberDel(id))
+}
+
+// removed notes that this node was removed. It serves no more.
+func (n *Node) removed() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id := n.dir.id
+	id.State = left
+	n.log.Warn("this node was removed from its cluster; stop it, and start it with a fresh --data-dir to join again", "cluster", id.Cluster)
+	if err := n.dir.save(id); err != nil {
+		return err
+	}
+	n.publish()
+	r := n.raft.Load()
+	n.wg.Go(func() { r.stop() })
+	return nil
+}
+
+// Transfer hands leadership to another voter; see server.Replicator.
+func (n *Node) Transfer(ctx context.Context, id string) error {
+	if n.state.Load().State == pristine {
+		return refusedf("%s is alone; there is no other voter", n.cfg.NodeID)
+	}
+	return n.atLeader(ctx, kindTransfer, target{id}, func(ctx context.Context) error { return n.transferHere(ctx, id) })
+}
+
+func (n *Node) transferHere(ctx context.Context, id string) error {
+	if _, ok := n.serving(); !ok {
+		return system.ErrNoLeader
+	}
+	others := n.otherVoters()
+	switch {
+	case id == n.cfg.NodeID:
+		return nil
+	case len(others) == 0:
+		return refusedf("%s is the only voter", n.cfg.NodeID)
+	case id != "" && !slices.Contains(others, id):
+		return refusedf("no voter has the id %q", id)
+	}
+	return n.transferLeadership(ctx, id)
+}
+
+// transferLeadership holds back new entries, waits for the one on its way, hands
+// over, and returns once the new leader is known: what waited is then redirected,
+// and nothing was left in doubt.
+func (n *Node) transferLeadership(ctx context.Context, id string) error {
+	n.members.Lock()
+	defer n.members.Unlock()
+	n.held.Store(true)
+	defer func() {
+		n.held.Store(false)
+		n.changed.Broadcast()
+	}()
+	for n.flight.Load() != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		pause(ctx, time.Millisecond)
+	}
+	r := n.raft.Load()
+	var err error
+	if id == "" {
+		err = r.LeadershipTransfer().Error()
+	} else {
+		err = r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error()
+	}
+	if err != nil {
+		return refusedf("leadership not transferred: %v", err)
+	}
+	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
+	defer cancel()
+	for wait.Err() == nil {
+		changed := n.changed.C()
+		if _, _, ok := n.Leader(); ok && r.State() != raft.Leader {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-wait.Done():
+		}
+	}
+	return nil
+}
+
+// membershipError turns the library's errors of a change of membership into ours.
+func membershipError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader):
+		return system.ErrNoLeader
+	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown):
+		return system.ErrUnknownOutcome
+	}
+	return refusedf("membership not changed: %v", err)
+}
+
+// join asks the Join addresses, or a pledged node's seeds, for admission, until
+// this node is in the cluster's configuration.
+func (n *Node) join() {
+	for n.ctx.Err() == nil {
+		id := n.state.Load()
+		if id.State == founded || id.State == left || id.State == pristine && len(n.cfg.Join) == 0 {
+			return
+		}
+		if servers, _ := n.servers(); slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == n.cfg.NodeID }) {
+			return
+		}
+		var last error
+		for _, seed := range append(slices.Clone(n.cfg.Join), id.Seeds...) {
+			if seed == n.trans.Addr() {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(n.ctx, 3*adminWait)
+			last = n.askAddr(ctx, seed, kindJoin, system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr()}, nil)
+			cancel()
+			if last == nil {
+				n.log.Info("joined", "by", seed)
+				return
+			}
+			n.log.Debug("not admitted yet", "asked", seed, "error", last)
+		}
+		var refused *system.RefusedError
+		if errors.As(last, &refused) {
+			n.log.Warn("asked to join, refused", "reason", refused.Reason)
+		}
+		pause(n.ctx, 500*time.Millisecond)
+	}
+}
+
+// announce tells the leader this node's addresses where the replicated ones differ.
+func (n *Node) announce() {
+	for n.ctx.Err() == nil {
+		pause(n.ctx, 500*time.Millisecond)
+		n.syncClock()
+		me := n.self()
+		known, ok := n.machine.Member(me.ID)
+		if !ok || known == me || n.state.Load().State == left {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, adminWait)
+		err := n.atLeader(ctx, kindAnnounce, me, func(ctx context.Context) error { return n.announceHere(ctx, me) })
+		cancel()
+		if err != nil && !errors.Is(err, system.ErrNoLeader) && !errors.Is(err, transport.ErrNotSent) {
+			n.log.Warn("addresses not announced", "error", err)
+		}
+	}
+}
+
+// syncClock takes over the leader's clock once after a start; from then on this
+// node's own monotonic clock carries it, so that it can lead without a jump.
+func (n *Node) syncClock() {
+	if _, self, ok := n.Leader(); !ok || self || n.clock.isSynced() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, roundWait)
+	defer cancel()
+	if _, err := n.FollowerBarrier(ctx); err != nil {
+		n.log.Debug("leader's clock not learned yet", "error", err)
+	}
+}
+
+// announceHere logs a member's new addresses, on the leader.
+func (n *Node) announceHere(ctx context.Context, m system.Member) error {
+	if _, ok := n.serving(); !ok {
+		return system.ErrNoLeader
+	}
+	known, ok := n.machine.Member(m.ID)
+	if !ok || known.Dir != m.Dir {
+		return refusedf("%s is no member", m.ID)
+	}
+	m.Learner = known.Learner
+	return n.logSystem(ctx, system.MemberSet(m))
+}

@@ -1,0 +1,263 @@
+// Package cluster is the Node: one member of a Raft group. It gathers proposals
+// into log entries and answers when a majority has them on disk, makes reads
+// linearizable, and handles who belongs to the cluster. It adapts fsm.Machine to
+// hashicorp/raft. It knows no RESP sessions. The rules that it follows, and why,
+// are in DESIGN.md.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/cluster/batch"
+	"github.com/raftkv/raftkv/cluster/logstore"
+	"github.com/raftkv/raftkv/cluster/transport"
+	"github.com/raftkv/raftkv/fsm"
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+// Limits of what waits and of what one entry holds, in bytes. A command or a
+// transaction above MaxCommand is refused before the log.
+const (
+	MaxCommand  = 16 << 20
+	maxEntry    = 1 << 20
+	maxQueued   = 256 << 20
+	retryPause  = 20 * time.Millisecond
+	sweepPause  = 50 * time.Millisecond
+	outcomeWait = 10 * time.Second // for the fate of an entry after leadership was lost
+	roundWait   = time.Second      // for a majority to answer a read round
+	adminWait   = 10 * time.Second
+)
+
+// Config is what Open needs.
+type Config struct {
+	NodeID  string
+	DataDir string
+	// RaftAddr is where to listen for other nodes; the three Advertise addresses
+	// are what others are told, host:port each.
+	RaftAddr, RaftAdvertise, RESPAdvertise, HTTPAdvertise string
+	// Join are Raft addresses of members to ask for admission; a fresh node only.
+	Join []string
+	// LeaderWait is how long a request waits for a leader.
+	LeaderWait time.Duration
+	Logger     *slog.Logger
+	// Clock replaces time.Now in tests.
+	Clock func() time.Time
+}
+
+// Node is a member of a cluster, or a fresh node that may become one.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	machine *fsm.Machine
+	clock   *clock
+	book    *book
+	trans   *transport.Transport
+	queue   *batch.Queue
+	forward func(context.Context, system.Caller, [][]byte) ([]byte, error)
+
+	mu       sync.Mutex // held while the data directory takes a step
+	dir      *dataDir   // its id is guarded by mu
+	inviting bool       // guarded by mu; this pristine node asked another for its pledge
+	members  sync.Mutex // one change of membership or leadership at a time
+
+	raft    atomic.Pointer[raftNode] // nil while pristine
+	state   atomic.Pointer[identity] // a copy of dir.id for readers
+	changed signal                   // leadership, readiness or membership
+	applied signal                   // visible or the logged clock moved
+	visible atomic.Uint64            // the last log index that was applied and answered
+	restore atomic.Uint64            // the index of the last snapshot that was restored
+	ready   atomic.Uint64            // the term whose first entry of ours is applied
+	opening atomic.Uint64            // the ID of that entry
+	flight  atomic.Pointer[flight]   // the entry on its way
+	held    atomic.Bool              // no proposals: a transfer is under way
+	tick    atomic.Int64             // the logged clock is wanted to reach this
+	tickC   chan struct{}
+	readers rounds // of the leader
+	locals  rounds // of a follower's own reads
+
+	sinceSnapshot atomic.Int64 // bytes applied
+	lastSnapshot  atomic.Int64 // Unix seconds
+	broken        atomic.Bool  // an entry could not be applied; nothing more is
+	fatal         chan error
+	ctx           context.Context // ends at Stop
+	cancel        context.CancelFunc
+	wg            sync.WaitGroup
+	stopOnce      sync.Once
+}
+
+// raftNode is the library's node with what belongs to it.
+type raftNode struct {
+	*raft.Raft
+	logs      *logstore.Log
+	votes     *logstore.Vote
+	bootIndex uint64 // the last log index at start: what is applied up to here is old
+
+	stopOnce sync.Once
+	stopped  chan struct{} // closed once the library's goroutines ended
+}
+
+// stop ends the library's node and waits for it, however often it is called.
+func (r *raftNode) stop() (err error) {
+	r.stopOnce.Do(func() {
+		err = r.Shutdown().Error()
+		close(r.stopped)
+	})
+	return err
+}
+
+// Open opens the data directory and binds the port. Its errors are one line that
+// says what to do.
+func Open(cfg Config, m *fsm.Machine) (*Node, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	dir, err := openDataDir(cfg.DataDir, cfg.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock),
+		book:  openBook(dir.file(peersFile), cfg.Logger),
+		queue: batch.New(maxQueued, MaxCommand),
+		tickC: make(chan struct{}, 1), fatal: make(chan error, 1),
+	}
+	n.readers.kick, n.locals.kick = make(chan struct{}, 1), make(chan struct{}, 1)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.publish()
+	n.trans, err = transport.New(transport.Config{
+		Addr: cfg.RaftAddr, Advertise: cfg.RaftAdvertise, Self: n.wireIdentity(),
+		Resolve: n.book.resolve, Learned: n.book.learn, Logger: &raftLogger{log: cfg.Logger},
+	})
+	if err != nil {
+		dir.close()
+		return nil, err
+	}
+	n.handleCalls()
+	return n, nil
+}
+
+// OnForward sets what runs commands that other nodes forward here; before Start.
+func (n *Node) OnForward(run func(context.Context, system.Caller, [][]byte) ([]byte, error)) {
+	n.forward = run
+}
+
+// Start takes up work: a member goes on where it was, a fresh node serves alone,
+// or asks the Join addresses for admission.
+func (n *Node) Start() error {
+	n.mu.Lock()
+	if n.dir.id.State != pristine {
+		if err := n.startRaft(); err != nil {
+			n.mu.Unlock()
+			return err
+		}
+	}
+	n.mu.Unlock()
+	n.trans.Start()
+	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots} {
+		n.wg.Go(loop)
+	}
+	return nil
+}
+
+// Fatal receives the error after which the process must end: what is on disk, or
+// what the log says, can no longer be trusted or understood.
+func (n *Node) Fatal() <-chan error { return n.fatal }
+
+// fail reports an error on Fatal; the first one counts.
+func (n *Node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default:
+	}
+}
+
+// HandOver gives leadership to another voter, if this node has it and there is
+// one. Commands that arrive meanwhile wait, and are redirected afterwards.
+func (n *Node) HandOver(ctx context.Context) error {
+	if _, leading := n.serving(); !leading || len(n.otherVoters()) == 0 {
+		return nil
+	}
+	return n.transferLeadership(ctx, "")
+}
+
+// Stop ends the node. What is still waiting is refused; what is on its way ends
+// as outcome unknown, unless ctx leaves it the time to end well.
+func (n *Node) Stop(ctx context.Context) error {
+	var err error
+	n.stopOnce.Do(func() {
+		for n.flight.Load() != nil && ctx.Err() == nil {
+			pause(ctx, time.Millisecond)
+		}
+		n.cancel()
+		n.changed.Broadcast()
+		n.applied.Broadcast()
+		if r := n.raft.Load(); r != nil {
+			err = r.stop()
+		}
+		n.wg.Wait()
+		n.queue.Refuse(n.queue.TakeAll(), system.ErrShutdown)
+		err = errors.Join(err, n.trans.Close())
+		if r := n.raft.Load(); r != nil {
+			err = errors.Join(err, r.logs.Close(), r.votes.Close())
+		}
+		n.dir.close()
+	})
+	return err
+}
+
+// publish makes a copy of the identity for readers; n.mu is held, or n is not shared yet.
+func (n *Node) publish() {
+	id := n.dir.id
+	n.state.Store(&id)
+	n.changed.Broadcast()
+}
+
+// wireIdentity is who the node says it is to others.
+func (n *Node) wireIdentity() transport.Identity {
+	id := n.state.Load()
+	if id.State == pristine {
+		return transport.Identity{ID: id.NodeID}
+	}
+	return transport.Identity{ID: id.NodeID, Cluster: id.Cluster}
+}
+
+// step makes one durable step of the data directory and tells the transport.
+// n.mu is held.
+func (n *Node) step(id identity) error {
+	if err := n.dir.save(id); err != nil {
+		return fmt.Errorf("data dir: %w", err)
+	}
+	n.publish()
+	n.trans.SetIdentity(n.wireIdentity())
+	return nil
+}
+
+// self is this node with the addresses that it announces.
+func (n *Node) self() system.Member {
+	m := system.Member{
+		ID: n.cfg.NodeID, Raft: n.trans.Addr(), RESP: n.cfg.RESPAdvertise, HTTP: n.cfg.HTTPAdvertise,
+		Dir: n.state.Load().UUID,
+	}
+	if known, ok := n.machine.Member(m.ID); ok {
+		m.Learner = known.Learner
+	}
+	return m
+}
+
+// pause sleeps for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

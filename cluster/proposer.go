@@ -1,0 +1,290 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/cluster/batch"
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// flight is the entry on its way. Whoever takes it out of Node.flight answers its
+// proposals: the applier with their replies, the proposer with an error.
+type flight struct {
+	batch   entry.Batch
+	data    []byte // its binary form
+	items   []*batch.Item
+	writers []*resp.Writer
+	done    chan struct{} // closed once the proposals are answered by the applier
+}
+
+// Submit hands over proposals to be logged in this order; see server.Replicator.
+func (n *Node) Submit(ps []system.Proposal) {
+	refuse := func(err error) {
+		for i := range ps {
+			ps[i].Done(nil, err)
+		}
+	}
+	if n.ctx.Err() != nil {
+		refuse(system.ErrShutdown)
+		return
+	}
+	if err := n.elsewhere(); err != nil {
+		refuse(err)
+		return
+	}
+	n.queue.Add(ps, time.Now().Add(n.cfg.LeaderWait))
+}
+
+// propose makes entries of what waits, one at a time: while one is on its way
+// everything that arrives gathers for the next.
+func (n *Node) propose() {
+	for n.ctx.Err() == nil {
+		changed := n.changed.C()
+		if (n.queue.Len() > 0 || n.tickWanted()) && n.mayPropose() {
+			n.proposeOne()
+			continue
+		}
+		select {
+		case <-n.queue.Ready():
+		case <-n.tickC:
+		case <-changed:
+		case <-n.ctx.Done():
+		}
+	}
+}
+
+// mayPropose reports whether this node can log entries now. A pristine node
+// founds its cluster first. Where another node leads, what waits is told so.
+func (n *Node) mayPropose() bool {
+	if n.state.Load().State == pristine {
+		if n.queue.Len() == 0 {
+			return false
+		}
+		if err := n.found(); err != nil {
+			n.log.Error("cannot found a cluster", "error", err)
+			n.queue.Refuse(n.queue.TakeAll(), system.ErrNoLeader)
+		}
+		return false
+	}
+	if _, ok := n.serving(); ok {
+		return !n.held.Load()
+	}
+	if err := n.elsewhere(); err != nil {
+		n.queue.Refuse(n.queue.TakeAll(), err)
+	}
+	return false
+}
+
+// found makes a pristine node a cluster of one, durably; raft then elects it.
+func (n *Node) found() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.dir.id.State != pristine {
+		return nil
+	}
+	id := n.dir.id
+	id.State, id.Cluster = founded, id.UUID
+	if err := n.step(id); err != nil {
+		return err
+	}
+	n.log.Info("founding a cluster of one", "cluster", id.Cluster)
+	if err := n.startRaft(); err != nil {
+		// The step is done; only a restart can take it up again.
+		n.fail(err)
+		return err
+	}
+	return nil
+}
+
+// proposeOne sends one entry and sees to its outcome.
+func (n *Node) proposeOne() {
+	items := n.queue.Take(maxEntry)
+	f := &flight{items: items, done: make(chan struct{})}
+	f.batch = entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: max(n.clock.leaderNow(), n.machine.Now())}
+	for _, it := range items {
+		f.batch.Proposals = append(f.batch.Proposals, it.Proposal.Proposal)
+		f.writers = append(f.writers, resp.NewWriter(it.Proto, nil))
+	}
+	f.data = entry.Append(nil, &f.batch)
+	r := n.raft.Load()
+	n.flight.Store(f)
+	future := r.Apply(f.data, n.cfg.LeaderWait)
+	err := future.Error()
+	if err == nil {
+		n.await(f, outcomeWait)
+		return
+	}
+	if notDone(err) {
+		if n.flight.CompareAndSwap(f, nil) {
+			n.queue.PutBack(f.items)
+		}
+		pause(n.ctx, time.Millisecond) // the library's state follows in a moment
+		return
+	}
+	if errors.Is(err, raft.ErrLeadershipLost) {
+		n.resolve(f, future.Index())
+		return
+	}
+	n.giveUp(f, system.ErrUnknownOutcome)
+}
+
+// notDone reports whether an error of raft.Apply means that the entry was
+// certainly not logged.
+func notDone(err error) bool {
+	return errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrEnqueueTimeout) ||
+		errors.Is(err, raft.ErrLeadershipTransferInProgress)
+}
+
+// await waits for the applier to answer a committed entry.
+func (n *Node) await(f *flight, limit time.Duration) {
+	select {
+	case <-f.done:
+		return
+	default:
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-f.done:
+	case <-t.C:
+		n.giveUp(f, system.ErrUnknownOutcome)
+	case <-n.ctx.Done():
+		n.giveUp(f, system.ErrUnknownOutcome)
+	}
+}
+
+// resolve finds out what became of an entry whose leader lost its leadership
+// while it was on its way: this node's own Machine will apply it (the applier
+// answers then), or something else at its index (it was certainly not done); or
+// a snapshot skips the index, or time runs out, and the outcome is not known.
+func (n *Node) resolve(f *flight, index uint64) {
+	ctx, cancel := context.WithTimeout(n.ctx, outcomeWait)
+	defer cancel()
+	for {
+		moved := n.applied.C()
+		seen := n.visible.Load()
+		select {
+		case <-f.done:
+			return
+		default:
+		}
+		if n.restore.Load() >= index {
+			n.giveUp(f, system.ErrUnknownOutcome)
+			return
+		}
+		if seen >= index {
+			if n.flight.CompareAndSwap(f, nil) {
+				n.queue.PutBack(f.items)
+				n.changed.Broadcast()
+			}
+			return
+		}
+		select {
+		case <-moved:
+		case <-f.done:
+			return
+		case <-ctx.Done():
+			n.giveUp(f, system.ErrUnknownOutcome)
+			return
+		}
+	}
+}
+
+// giveUp answers a flight's proposals with an error, unless the applier was faster.
+func (n *Node) giveUp(f *flight, err error) {
+	if n.flight.CompareAndSwap(f, nil) {
+		n.queue.Refuse(f.items, err)
+		return
+	}
+	<-f.done
+}
+
+// sweep refuses what has waited too long.
+func (n *Node) sweep() {
+	for n.ctx.Err() == nil {
+		pause(n.ctx, sweepPause)
+		if late := n.queue.TakeExpired(time.Now()); len(late) > 0 {
+			n.queue.Refuse(late, system.ErrNoLeader)
+		}
+	}
+}
+
+// expire sees to it that the log says soon what is due: expired keys free their
+// memory, and followers stop showing them, in an idle cluster too.
+func (n *Node) expire() {
+	for n.ctx.Err() == nil {
+		pause(n.ctx, sweepPause)
+		if _, ok := n.serving(); !ok {
+			continue
+		}
+		for now := n.clock.leaderNow(); n.ctx.Err() == nil; {
+			due, ok := n.machine.NextDue()
+			if !ok || due > now || n.Tick(n.ctx, max(due, n.machine.Now()+1)) != nil {
+				break
+			}
+		}
+	}
+}
+
+// Tick returns once the logged clock has reached now. Any entry does; where none
+// is under way this proposes one.
+func (n *Node) Tick(ctx context.Context, now int64) error {
+	for {
+		moved, changed := n.applied.C(), n.changed.C()
+		if n.machine.Now() >= now {
+			return nil
+		}
+		if _, ok := n.serving(); !ok {
+			if err := n.elsewhere(); err != nil {
+				return err
+			}
+			return system.ErrNoLeader
+		}
+		raise(&n.tick, now)
+		select {
+		case n.tickC <- struct{}{}:
+		default:
+		}
+		select {
+		case <-moved:
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.ctx.Done():
+			return system.ErrShutdown
+		}
+	}
+}
+
+// tickWanted reports whether somebody waits for a logged clock that the leader's
+// clock has reached.
+func (n *Node) tickWanted() bool { return n.tick.Load() > n.machine.Now() }
+
+// raise sets v to at least x.
+func raise(v *atomic.Int64, x int64) {
+	for old := v.Load(); old < x && !v.CompareAndSwap(old, x); old = v.Load() {
+	}
+}
+
+// logSystem logs system commands as an entry like any other, and waits for it.
+func (n *Node) logSystem(ctx context.Context, cmds ...entry.Command) error {
+	done := make(chan error, 1)
+	n.queue.Add([]system.Proposal{{
+		Proposal: entry.Proposal{System: true, Commands: cmds},
+		Done:     func(_ []byte, err error) { done <- err },
+	}}, time.Now().Add(n.cfg.LeaderWait))
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/cluster/logstore"
+)
+
+// Timeouts for a LAN. A failover takes about twice the heartbeat timeout, because
+// a follower's timer re-arms only when it fires (DESIGN.md).
+const (
+	heartbeatTimeout = 500 * time.Millisecond
+	leaseTimeout     = 400 * time.Millisecond
+	commitTimeout    = 20 * time.Millisecond
+	maxAppend        = 1024 // entries; the transport shortens a message to 4 MiB
+	trailingLogs     = 4096 // kept after a snapshot, so that a short absence needs none
+	snapshotsKept    = 2
+)
+
+// startRaft opens the stores, making them first where the data directory has
+// none yet, and starts the library's node. A founder that has not done so yet
+// bootstraps. n.mu is held.
+func (n *Node) startRaft() error {
+	logs, votes, err := n.openStores()
+	if err != nil {
+		return err
+	}
+	closeStores := func(err error) error { return errors.Join(err, logs.Close(), votes.Close()) }
+	snaps, err := logstore.OpenSnapshots(n.dir.file(snapshotDir), snapshotsKept, n.log)
+	if err != nil {
+		return closeStores(err)
+	}
+	last, err := logs.LastIndex()
+	if err != nil {
+		return closeStores(err)
+	}
+	if metas, err := snaps.List(); err != nil {
+		return closeStores(err)
+	} else if err := logs.Verify(newestIndex(metas)); err != nil {
+		return closeStores(err)
+	}
+	store := &watchedLog{Log: logs, fail: n.fail}
+	if err := n.bootstrap(store, votes, snaps); err != nil {
+		return closeStores(err)
+	}
+	notify := make(chan bool, 16)
+	conf := n.raftConfig()
+	conf.NotifyCh = notify
+	r, err := raft.NewRaft(conf, &applier{n}, store, votes, snaps, n.trans.Raft())
+	if err != nil {
+		return closeStores(fmt.Errorf("start Raft: %w", err))
+	}
+	n.raft.Store(&raftNode{Raft: r, logs: logs, votes: votes, bootIndex: last, stopped: make(chan struct{})})
+	observed := make(chan raft.Observation, 16)
+	r.RegisterObserver(raft.NewObserver(observed, true, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.LeaderObservation, raft.RaftState:
+			return true
+		}
+		return false
+	}))
+	n.wg.Go(func() { n.watchLeadership(notify, observed) })
+	n.changed.Broadcast()
+	return nil
+}
+
+func newestIndex(metas []*raft.SnapshotMeta) uint64 {
+	if len(metas) == 0 {
+		return 0
+	}
+	return metas[0].Index
+}
+
+// openStores opens log and vote store. They are created once in a data
+// directory's life: from then on a missing or empty one is an error, since a node
+// that forgot its vote could vote twice.
+func (n *Node) openStores() (*logstore.Log, *logstore.Vote, error) {
+	id := n.dir.id
+	openLog, openVote := logstore.OpenLog, logstore.OpenVote
+	if !id.Stores {
+		openLog, openVote = logstore.CreateLog, logstore.CreateVote
+	}
+	logs, err := openLog(n.dir.file(logFile), id.Cluster)
+	if err != nil {
+		return nil, nil, err
+	}
+	votes, err := openVote(n.dir.file(voteFile), id.Cluster)
+	if err == nil && !id.Stores {
+		id.Stores = true
+		if err = n.dir.save(id); err == nil {
+			n.publish()
+			return logs, votes, nil
+		}
+		votes.Close()
+	}
+	if err != nil {
+		logs.Close()
+		return nil, nil, err
+	}
+	return logs, votes, nil
+}
+
+// bootstrap writes the founder's first configuration, once.
+func (n *Node) bootstrap(logs raft.LogStore, votes raft.StableStore, snaps raft.SnapshotStore) error {
+	id := n.dir.id
+	if id.State != founded {
+		return nil
+	}
+	has, err := raft.HasExistingState(logs, votes, snaps)
+	if err != nil {
+		return err
+	}
+	switch {
+	case has && id.Bootstrapped:
+		return nil
+	case id.Bootstrapped:
+		return fmt.Errorf("data dir %s has lost its Raft state; start this node anew under another --node-id and --data-dir, and remove the old id with RAFT.LEAVE", n.dir.path)
+	case !has:
+		me := raft.Server{ID: raft.ServerID(id.NodeID), Address: raft.ServerAddress(id.NodeID)}
+		first := raft.Configuration{Servers: []raft.Server{me}}
+		if err := raft.BootstrapCluster(n.raftConfig(), logs, votes, snaps, n.trans.Raft(), first); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+	}
+	id.Bootstrapped = true
+	if err := n.dir.save(id); err != nil {
+		return err
+	}
+	n.publish()
+	return nil
+}
+
+func (n *Node) raftConfig() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(n.cfg.NodeID)
+	c.HeartbeatTimeout, c.ElectionTimeout = heartbeatTimeout, heartbeatTimeout
+	c.LeaderLeaseTimeout, c.CommitTimeout = leaseTimeout, commitTimeout
+	c.MaxAppendEntries = maxAppend
+	c.TrailingLogs = trailingLogs
+	// Snapshots are due by bytes, see snapshots; the library's count is a backstop.
+	c.SnapshotThreshold = 1 << 20
+	c.ShutdownOnRemove = false
+	c.NoLegacyTelemetry = true
+	c.Logger = &raftLogger{log: n.log}
+	return c
+}
+
+// watchedLog ends the process at the first write that failed: what is on disk is
+// not known then, and a retried fsync proves nothing.
+type watchedLog struct {
+	*logstore.Log
+	fail func(error)
+}
+
+func (l *watchedLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
+
+func (l *watchedLog) StoreLogs(es []*raft.Log) error {
+	err := l.Log.StoreLogs(es)
+	if err != nil {
+		l.fail(fmt.Errorf("the Raft log cannot be written: %w", err))
+	}
+	return err
+}
+
+func (l *watchedLog) DeleteRange(min, max uint64) error {
+	err := l.Log.DeleteRange(min, max)
+	if err != nil {
+		l.fail(fmt.Errorf("the Raft log cannot be cut: %w", err))
+	}
+	return err
+}

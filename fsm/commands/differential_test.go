@@ -1,0 +1,614 @@
+package commands
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The differential tests run the same commands on the real redis-server and on
+// our handlers, and compare the replies byte by byte.
+
+// compareReplies says whether two replies are as equal as they can be: remaining
+// times may differ by what the clocks have moved, and the order of keys is free.
+func compareReplies(args []string, got, want []byte) bool {
+	if bytes.Equal(got, want) {
+		return true
+	}
+	switch strings.ToUpper(args[0]) {
+	case "TTL", "EXPIRETIME":
+		return near(got, want, 2)
+	case "PTTL", "PEXPIRETIME":
+		return near(got, want, 3000)
+	case "KEYS":
+		return slices.Equal(sortedLines(got), sortedLines(want))
+	case "MEMORY":
+		// The real one also tells of keys whose time has come, until they are removed.
+		return want[0] == ':' && (got[0] == ':' || string(got) == "$-1\r\n" || string(got) == "_\r\n")
+	case "RANDOMKEY":
+		return got[0] == '$' && want[0] == '$' && (string(got) == "$-1\r\n") == (string(want) == "$-1\r\n")
+	}
+	return false
+}
+
+func near(got, want []byte, within int64) bool {
+	if got[0] != ':' || want[0] != ':' {
+		return false
+	}
+	a, _ := strconv.ParseInt(strings.TrimSpace(string(got[1:])), 10, 64)
+	b, _ := strconv.ParseInt(strings.TrimSpace(string(want[1:])), 10, 64)
+	return a >= 0 && b >= 0 && a-b <= within && b-a <= within
+}
+
+func sortedLines(b []byte) []string {
+	lines := strings.Split(string(b), "\r\n")
+	slices.Sort(lines)
+	return lines
+}
+
+// TestSameAsRedisDirected replays the replies that need a special state or an
+// unlikely argument.
+func TestSameAsRedisDirected(t *testing.T) {
+	const script = `
+SET k v
+SET k v nx
+SET k v XX GET
+SET k w NX GET
+SET absent w NX GET
+SET k v EX
+SET k v EX 0
+SET k v EX -1
+SET k v EX abc
+SET k v EX 9223372036854775807
+SET k v EX 9223372036854775
+SET k v PX 9223372036854775807
+SET k v PXAT 9223372036854775807
+PEXPIRETIME k
+SET k v EXAT 9223372036854775
+SET k v EXAT 9223372036854776
+SET k v EX 100 KEEPTTL
+SET k v KEEPTTL EX 100
+SET k v EX 100 EX 200
+TTL k
+SET k v EX 100 PX 100
+SET k v NX XX
+SET k v GET GET
+SET k v NX NX
+SET k v PERSIST
+SET k v EX 100
+SET k v2 KEEPTTL KEEPTTL
+TTL k
+SET k v3
+TTL k
+SET k v EXAT 1
+GET k
+EXISTS k
+SET k v PXAT 1 GET
+SET absent v XX EX 0
+GETEX absent EX 0
+GETEX absent EX
+SET k v
+GETEX k EX 0
+GETEX k EX abc
+GETEX k EX 100
+TTL k
+GETEX k PERSIST PERSIST
+TTL k
+GETEX k PERSIST EX 10
+GETEX k EX 10 PERSIST
+GETEX k KEEPTTL
+GETEX k NX
+GETEX k EXAT 1
+EXISTS k
+SETEX k 0 v
+SETEX k abc v
+SETEX k 9223372036854775807 v
+PSETEX k -5 v
+PSETEX k 100000 v
+PTTL k
+INCR k
+SET n 9223372036854775807
+INCR n
+INCRBY n 0
+DECRBY n -1
+INCRBY n -9223372036854775808
+DECRBY n -9223372036854775808
+DECRBY n 9223372036854775807
+DECR n
+INCRBY n abc
+INCRBY n +1
+INCRBY n 01
+INCRBY n 9223372036854775808
+INCRBY absent2 -0
+INCRBY absent2 -1
+SET n 12 EX 100
+INCR n
+TTL n
+INCRBYFLOAT n 0.5
+TTL n
+INCR n
+GETRANGE n 0 -1
+GETRANGE n -1 -2
+GETRANGE n -100 100
+GETRANGE n 2 1
+GETRANGE n -2 -1
+GETRANGE n 9223372036854775807 -9223372036854775808
+GETRANGE n -9223372036854775808 9223372036854775807
+GETRANGE n x 1
+GETRANGE n 1 x
+SUBSTR n 0 1
+GETRANGE none 0 -1
+SETRANGE s 5 abc
+GET s
+SETRANGE s 0 XY
+GET s
+SETRANGE none 5 
+EXISTS none
+SETRANGE s 100 
+SETRANGE s -1 a
+SETRANGE s 536870912 a
+SETRANGE s 536870911 ab
+SETRANGE s 9223372036854775807 a
+SETRANGE s 9223372036854775808 a
+SETRANGE none 536870912 
+APPEND s more
+STRLEN s
+APPEND empty 
+EXISTS empty
+OBJECT ENCODING empty
+SETNX s x
+SETNX fresh x
+GETSET fresh y
+GETSET fresh2 y
+GETDEL fresh
+GETDEL fresh
+MSET a 1 b 2 a 3
+MSET a 1 b
+MSETNX a 1 c 2
+MSETNX c 1 c 2
+MSETNX c
+MGET a b c none
+LCS a b
+LCS a none
+LCS none none2
+LCS none none2 IDX
+MSET x ohmytext y mynewtext
+LCS x y
+LCS x y LEN
+LCS x y IDX
+LCS x y IDX MINMATCHLEN 4
+LCS x y IDX MINMATCHLEN 4 WITHMATCHLEN
+LCS x y IDX MINMATCHLEN -4 WITHMATCHLEN
+LCS x y IDX MINMATCHLEN abc
+LCS x y MINMATCHLEN
+LCS x y IDX LEN
+LCS x y LEN FOO
+LCS x y WITHMATCHLEN
+LCS x x IDX
+TYPE x
+TYPE none
+TOUCH x y none x
+EXISTS x x none
+UNLINK x x none
+EXPIRE y 100
+EXPIRE y 50 GT
+EXPIRE y 200 GT
+EXPIRE y 200 NX
+EXPIRE y 300 XX LT
+EXPIRE y 300 XX GT
+EXPIRE y 100 NX XX
+EXPIRE y 100 NX GT
+EXPIRE y 100 NX LT
+EXPIRE y 100 GT LT
+EXPIRE y abc NX XX
+EXPIRE y abc FOO
+EXPIRE y abc
+EXPIRE y 9223372036854775807
+EXPIRE y -9223372036854775808
+EXPIRE y 9223372036854775
+EXPIRE none 9223372036854775
+PEXPIRE y 9223372036854775807
+PEXPIREAT y 9223372036854775807
+PEXPIRETIME y
+EXPIRETIME y
+PERSIST y
+PERSIST y
+PERSIST none
+EXPIRE y 100 GT
+EXPIRE y 100 XX
+EXPIRE y 100 LT
+PEXPIRETIME none
+PEXPIRE y -9223372036854775808
+EXISTS y
+SET y 1
+EXPIREAT y 1
+EXISTS y
+SET y 1
+EXPIREAT y -1 NX
+EXISTS y
+SET y 1 EX 100
+PEXPIREAT y 0 LT
+EXISTS y
+RENAME none none
+RENAME none x
+SET r 1 EX 100
+RENAME r r
+RENAMENX r r
+RENAMENX none none
+SET q 1
+RENAMENX r q
+RENAME r q
+TTL q
+EXISTS r
+COPY q q2
+TTL q2
+COPY q q2
+COPY q q2 REPLACE
+COPY q q
+COPY q q DB 0
+COPY q q DB 1
+COPY q q DB 1
+COPY q q DB 1 REPLACE
+COPY q q DB 16
+COPY q q DB -1
+COPY q q DB abc
+COPY q q DB 99999999999
+COPY q q DB
+COPY q q FOO
+COPY none z
+MOVE q 1
+MOVE q 0
+MOVE q 16
+MOVE q abc
+MOVE q 99999999999
+MOVE q -99999999999
+MOVE q 2
+MOVE q 2
+SWAPDB 0 2
+GET q
+SWAPDB 2 0
+SWAPDB 0 0
+SWAPDB x 0
+SWAPDB 0 x
+SWAPDB 0 16
+SWAPDB -1 0
+SWAPDB 0 2147483648
+DBSIZE
+SELECT 1
+DBSIZE
+SELECT 0
+OBJECT ENCODING none
+OBJECT REFCOUNT none
+OBJECT FREQ none
+OBJECT IDLETIME none
+OBJECT FREQ a
+OBJECT IDLETIME a
+SET a 9999
+OBJECT REFCOUNT a
+SET a 10000
+OBJECT REFCOUNT a
+SET a -1
+OBJECT REFCOUNT a
+SET a 9223372036854775807
+OBJECT ENCODING a
+SET a 9223372036854775808
+OBJECT ENCODING a
+SET a -0
+OBJECT ENCODING a
+SET a 01234567890123456789012345678901234567890123
+OBJECT ENCODING a
+SET a 012345678901234567890123456789012345678901234
+OBJECT ENCODING a
+OBJECT ENCODING a b
+MEMORY USAGE a
+MEMORY USAGE none
+MEMORY USAGE a SAMPLES
+MEMORY USAGE a SAMPLES 0
+MEMORY USAGE a SAMPLES x
+MEMORY USAGE none SAMPLES -1
+MEMORY USAGE a FOO
+FLUSHDB FOO
+FLUSHALL ASYNC SYNC
+FLUSHDB ASYNC
+KEYS *
+SCAN 0
+SCAN abc
+SCAN -1
+SCAN +1
+SCAN 1x
+SCAN 18446744073709551615
+SCAN 18446744073709551616
+SCAN 0 COUNT
+SCAN 0 COUNT 0
+SCAN 0 COUNT -1
+SCAN 0 COUNT abc
+SCAN 0 FOO 1
+SCAN 0 TYPE foo
+SCAN 0 MATCH * COUNT 5 TYPE string
+SET only 1
+SCAN 0 TYPE STRING MATCH o*
+SCAN 0 TYPE list
+SCAN 0 MATCH x*
+RANDOMKEY
+DBSIZE
+FLUSHALL SYNC
+RANDOMKEY
+DBSIZE
+GET
+SET a
+DBSIZE 1
+MSET a
+`
+	for proto := 2; proto <= 3; proto++ {
+		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
+			real, our := startRedis(t), newOurs(proto)
+			real.do("HELLO", strconv.Itoa(proto))
+			for _, line := range strings.Split(strings.TrimSpace(script), "\n") {
+				args := strings.Split(line, " ")
+				if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+					t.Errorf("%s\n got %q\nwant %q", line, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestSameAsRedisFloats compares INCRBYFLOAT on many texts of numbers.
+func TestSameAsRedisFloats(t *testing.T) {
+	real, our := startRedis(t), newOurs(2)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	texts := []string{
+		"1.5", "-0", "0", "-0.0", "1e4932", "-1e4932", "1.18e4932", "1.19e4932", "1.2e4932", "1e4933", "1e5000",
+		"1e-4932", "1e-4950", "1e-4951", "1.8e-4951", "1.9e-4951", "3e-4951", "1e-4952", "1e-5000", "-1e-4951", "0e99999999", "0x0p99999",
+		"0x1p3", "0X1P-3", "0x.8p1", "0x1.8", "0x8.p-1", "0x", "0x.", "0x.p1", "0xp1", "0x1p", "0x1p+", "0x1p-16445", "0x1p-16446", "0x1.1p-16446", "0x1p16383", "0x1p16384",
+		"0x1.ffffffffffffffffp16383", "0x1.fffffffffffffffe8p0", "0x1.fffffffffffffffp16383", "0x1.fffffffffffffffffp16383",
+		"inf", "-inf", "+inf", "INF", "infinity", "Infinity", "infinit", "nan", "NAN", "nan(1)", "-nan",
+		" 1", "1 ", "\t1", "1\x00", "", "+", "-", ".", "e5", ".e5", "1e", "1e+", "1e-", "1.e1", ".5", "5.", "+1", "++1", "+-1", "1_0", "1d", "1f", "0b1", "0o7", "010", "1..2", "1,5",
+		"3.14159265358979323846264338327950288", "2.71828182845904523536", "0.1", "0.2", "0.3", "1.0000000000000000001", "5e-18", "4.99999e-18", "1e-17", "9.999999999999999995", "0.000000000000000005",
+		"123456789012345678901234567890", "18446744073709551615", "18446744073709551616", "18446744073709551617", "9007199254740993", "36893488147419103233", "36893488147419103235",
+		"-1e-20", "1e20", "1e300", "1e1000", strings.Repeat("9", 5119), strings.Repeat("9", 400), "0." + strings.Repeat("0", 4000) + "1", strings.Repeat("1", 5119), strings.Repeat("1", 5120), "0." + strings.Repeat("0", 5117), "0." + strings.Repeat("0", 5118), strings.Repeat("0", 5118) + "1",
+		"1" + strings.Repeat("0", 4000) + "e-4000", "0." + strings.Repeat("0", 3999) + "1e4000",
+	}
+	for range 500 {
+		digits := strconv.FormatUint(rnd.Uint64(), 10) + strconv.FormatUint(rnd.Uint64(), 10)
+		cut := rnd.IntN(len(digits) + 1)
+		texts = append(texts,
+			digits[:cut]+"."+digits[cut:],
+			fmt.Sprintf("%s.%se%d", digits[:1], digits[1:1+rnd.IntN(25)], rnd.IntN(80)-40),
+			fmt.Sprintf("0x%x.%xp%d", rnd.Uint64(), rnd.Uint64()>>(rnd.IntN(64)), rnd.IntN(200)-100))
+	}
+	check := func(args ...string) {
+		t.Helper()
+		if got, want := our.do(args...), real.do(args...); !bytes.Equal(got, want) {
+			t.Errorf("%.200q\n got %.300q\nwant %.300q", args, got, want)
+		}
+	}
+	for _, text := range texts {
+		our.do("DEL", "k")
+		real.do("DEL", "k")
+		check("INCRBYFLOAT", "k", text)
+		for range 3 {
+			check("SET", "k", text)
+			check("INCRBYFLOAT", "k", texts[rnd.IntN(len(texts))])
+			check("INCRBYFLOAT", "k", texts[rnd.IntN(len(texts))])
+			check("GET", "k")
+		}
+	}
+}
+
+// TestSameAsRedisGlob compares KEYS on random patterns.
+func TestSameAsRedisGlob(t *testing.T) {
+	real, our := startRedis(t), newOurs(2)
+	rnd := rand.New(rand.NewPCG(3, 4))
+	const alphabet = `ab*?[]^-\c` + "\x00\xff"
+	text := func(n int) string {
+		b := make([]byte, rnd.IntN(n))
+		for i := range b {
+			b[i] = alphabet[rnd.IntN(len(alphabet))]
+		}
+		return string(b)
+	}
+	for range 300 {
+		key := text(5)
+		our.do("SET", key, "1")
+		real.do("SET", key, "1")
+	}
+	for range 3000 {
+		args := []string{"KEYS", text(9)}
+		if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+			t.Errorf("%q\n got %q\nwant %q", args, got, want)
+		}
+	}
+}
+
+// TestSameAsRedisRandom runs random sequences.
+func TestSameAsRedisRandom(t *testing.T) {
+	steps := 30000
+	if testing.Short() {
+		steps = 3000
+	}
+	for seed := range uint64(2) {
+		proto := 2 + int(seed)
+		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
+			real, our := startRedis(t), newOurs(proto)
+			real.do("HELLO", strconv.Itoa(proto))
+			g := generator{rand.New(rand.NewPCG(seed, 99))}
+			var last []string
+			for step := range steps {
+				args := g.command()
+				last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.60q", args))
+				our.now = time.Now().UnixMilli()
+				if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+					t.Fatalf("step %d, after %s\n got %.200q\nwant %.200q", step, strings.Join(last, "\n"), got, want)
+				}
+				if step%1 == 0 {
+					compareState(t, our, real)
+				}
+				if step%500 == 0 {
+					our.space.Snapshot() // from here on values in place are shared
+				}
+				our.space.RemoveDue(our.now, 1)
+			}
+		})
+	}
+}
+
+// compareState looks at every key of the database.
+func compareState(t *testing.T, our *ours, real *realRedis) {
+	t.Helper()
+	for _, key := range keyPool {
+		for _, args := range [][]string{{"GET", key}, {"PEXPIRETIME", key}, {"STRLEN", key}} {
+			if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+				t.Fatalf("state: %q\n got %.200q\nwant %.200q", args, got, want)
+			}
+		}
+	}
+	// Only now, as the real one counts expired keys until somebody looks at them.
+	if got, want := our.do("DBSIZE"), real.do("DBSIZE"); !bytes.Equal(got, want) {
+		t.Fatalf("DBSIZE: got %q want %q", got, want)
+	}
+}
+
+var keyPool = []string{"a", "b", "c", "{a}1", "{a}2", "", "k\x00", "long"}
+
+// generator makes commands that are well formed more often than not.
+type generator struct{ *rand.Rand }
+
+func (g generator) pick(from ...string) string { return from[g.IntN(len(from))] }
+
+func (g generator) key() string { return g.pick(keyPool...) }
+
+func (g generator) integer() string {
+	if g.IntN(3) > 0 {
+		return strconv.Itoa(g.IntN(40) - 20)
+	}
+	return g.pick("9223372036854775807", "-9223372036854775808", "9223372036854775808", "-0", "+1", "01", " 1", "", "abc", "4294967296", "1.5")
+}
+
+func (g generator) value() string {
+	switch g.IntN(8) {
+	case 0:
+		return ""
+	case 1:
+		return strings.Repeat(g.pick("x", "yz", "\x00"), g.IntN(3000))
+	case 2:
+		return strings.Repeat("long", g.IntN(50000))
+	case 3, 4:
+		return g.integer()
+	case 5:
+		return g.pick("1.5", "-3.25e2", "0.1", "3.0")
+	}
+	return g.pick("abc", "abcabc", "xaybzc", "hello world")
+}
+
+// seconds are so far apart that the two clocks can't change their order.
+func (g generator) seconds() string {
+	return g.pick(strconv.Itoa(10*g.IntN(1e6)), "0", "-1", g.integer())
+}
+
+func (g generator) milliseconds() string { return strconv.Itoa(10000 * g.IntN(1e6)) }
+
+func (g generator) life() []string {
+	switch g.IntN(7) {
+	case 0:
+		return []string{g.pick("EX", "ex"), g.seconds()}
+	case 1:
+		return []string{"PX", g.pick(g.milliseconds(), g.milliseconds(), "0", "-7", "abc")}
+	case 2:
+		return []string{"EXAT", g.pick("1", "4000000000", "5000000000", "0", g.integer())}
+	case 3:
+		return []string{"pxat", g.pick("1", "4000000000000", "0", "-1")}
+	case 4:
+		return []string{g.pick("KEEPTTL", "PERSIST", "keepttl\x00x")}
+	}
+	return nil
+}
+
+func (g generator) with(args []string, options ...string) []string {
+	for range g.IntN(3) {
+		args = append(args, g.pick(options...))
+	}
+	return args
+}
+
+func (g generator) command() []string {
+	k, k2 := g.key(), g.key()
+	switch g.IntN(44) {
+	case 0, 1, 2, 3:
+		args := append([]string{"SET", k, g.value()}, g.life()...)
+		return g.with(args, "NX", "XX", "GET", "get", "KEEPTTL", "FOO")
+	case 4:
+		return append([]string{"GETEX", k}, append(g.life(), g.life()...)...)
+	case 5, 6:
+		return []string{"APPEND", k, g.value()}
+	case 7, 8:
+		return []string{"SETRANGE", k, g.pick("0", "1", "100", "5000", "70000", "200000", g.integer()), g.value()}
+	case 9:
+		return []string{g.pick("GETRANGE", "SUBSTR"), k, g.pick("60000", "100", g.integer()), g.pick("-1", "70000", g.integer())}
+	case 10:
+		return []string{g.pick("INCR", "DECR"), k}
+	case 11:
+		return []string{g.pick("INCRBY", "DECRBY"), k, g.integer()}
+	case 12:
+		return []string{"INCRBYFLOAT", k, g.pick("1.5", "-0.1", "1e3", "abc", g.integer())}
+	case 13:
+		return []string{g.pick("GET", "STRLEN", "GETDEL", "TYPE"), k}
+	case 14:
+		return []string{g.pick("GETSET", "SETNX"), k, g.value()}
+	case 15:
+		return []string{g.pick("SETEX", "PSETEX"), k, g.pick(g.milliseconds(), "2000000", "0", "-1", "abc"), g.value()}
+	case 16:
+		return []string{g.pick("MSET", "MSETNX"), k, g.value(), k2, g.value()}
+	case 17:
+		return []string{g.pick("MSET", "MSETNX"), k, g.value(), k2}
+	case 18:
+		return []string{"MGET", k, k2, g.key()}
+	case 19:
+		our := []string{"LCS", k, k2}
+		return g.with(our, "LEN", "IDX", "WITHMATCHLEN", "MINMATCHLEN", "2", "FOO")
+	case 20, 21:
+		return []string{g.pick("DEL", "UNLINK", "EXISTS", "TOUCH"), k, k2}
+	case 22, 23:
+		return g.with([]string{"EXPIRE", k, g.seconds()}, "NX", "XX", "gt", "LT", "FOO")
+	case 24:
+		return g.with([]string{"PEXPIRE", k, g.pick(g.milliseconds(), g.milliseconds(), "0", "-5", "abc")}, "NX", "XX", "GT", "LT")
+	case 25:
+		return g.with([]string{"EXPIREAT", k, g.pick("4000000000", "5000000000", "1", g.integer())}, "NX", "XX", "GT", "LT")
+	case 26:
+		return g.with([]string{"PEXPIREAT", k, g.pick("4000000000000", "5000000000000", g.integer())}, "NX", "XX", "GT", "LT")
+	case 27, 28:
+		return []string{g.pick("TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME"), k}
+	case 29:
+		return []string{"PERSIST", k}
+	case 30, 31:
+		return []string{g.pick("RENAME", "RENAMENX"), k, k2}
+	case 32, 33:
+		args := []string{"COPY", k, k2}
+		if g.IntN(2) == 0 {
+			args = append(args, "DB", g.pick("0", "1", "2", "16", "-1", "abc"))
+		}
+		return g.with(args, "REPLACE", "replace", "FOO")
+	case 34:
+		return []string{"MOVE", k, g.pick("0", "1", "2", "16", g.integer())}
+	case 35:
+		return []string{"KEYS", g.pick("*", "a*", "{a}?", "[ab]", "k*")}
+	case 36:
+		return []string{"OBJECT", g.pick("FREQ", "IDLETIME"), "none"}
+	case 37:
+		return []string{"MEMORY", "USAGE", k}
+	case 38:
+		return []string{"SELECT", g.pick("0", "1", "2")}
+	case 39:
+		return []string{"SWAPDB", g.pick("0", "1", "x"), g.pick("1", "2", "16")}
+	case 40:
+		if g.IntN(20) == 0 {
+			return []string{g.pick("FLUSHALL", "FLUSHDB"), g.pick("ASYNC", "SYNC", "FOO")}
+		}
+	}
+	return []string{"GET", k}
+}

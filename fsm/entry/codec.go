@@ -1,0 +1,305 @@
+package entry
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// The form of a batch (numbers are varints unless a size is given):
+//
+//	version
+//	flags            none known yet
+//	id               8 bytes, little endian
+//	now              signed
+//	count of proposals, then for each
+//	  flags          atomic, system, has database, has watches
+//	  database       if flagged; otherwise 0
+//	  watches        if flagged: count, then for each: database, key, version
+//	  count of commands, then for each: count of arguments, each as length and bytes
+//
+// An optional field that comes later takes a flag bit of its own; a program that
+// does not know the bit stops at it with ErrVersion instead of misreading what
+// follows. There is no checksum: the log store has one over each entry.
+
+const (
+	flagAtomic = 1 << iota
+	flagSystem
+	flagDB
+	flagWatches
+
+	knownBatchFlags    = 0
+	knownProposalFlags = flagAtomic | flagSystem | flagDB | flagWatches
+)
+
+var (
+	// ErrVersion says that a newer program wrote the batch: this one must not
+	// apply it, nor anything behind it.
+	ErrVersion = errors.New("log entry of a newer version")
+	// ErrCorrupt says that the bytes are no batch of a version known here.
+	ErrCorrupt = errors.New("log entry is corrupt")
+)
+
+// Append appends the binary form of b to dst. Read commands are left out, and so
+// is a proposal that has no others: it changes nothing, wherever it is applied.
+func Append(dst []byte, b *Batch) []byte {
+	dst = binary.AppendUvarint(dst, uint64(b.Version))
+	dst = binary.AppendUvarint(dst, 0)
+	dst = binary.LittleEndian.AppendUint64(dst, b.ID)
+	dst = binary.AppendVarint(dst, b.Now)
+	count := 0
+	for i := range b.Proposals {
+		if b.Proposals[i].logged() > 0 {
+			count++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(count))
+	for i := range b.Proposals {
+		if p := &b.Proposals[i]; p.logged() > 0 {
+			dst = p.append(dst)
+		}
+	}
+	return dst
+}
+
+// Size is an upper bound of what the proposal adds to a batch's binary form.
+func (p *Proposal) Size() int {
+	const number = binary.MaxVarintLen32 // no count and no length needs more
+	n := 4 * number
+	for i := range p.Watches {
+		n += 2*number + len(p.Watches[i].Key) + binary.MaxVarintLen64
+	}
+	for i := range p.Commands {
+		if p.Commands[i].Read {
+			continue
+		}
+		n += number
+		for _, arg := range p.Commands[i].Args {
+			n += number + len(arg)
+		}
+	}
+	return n
+}
+
+// logged is the number of commands that go into the binary form.
+func (p *Proposal) logged() int {
+	n := 0
+	for i := range p.Commands {
+		if !p.Commands[i].Read {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *Proposal) append(dst []byte) []byte {
+	var flags uint64
+	if p.Atomic {
+		flags |= flagAtomic
+	}
+	if p.System {
+		flags |= flagSystem
+	}
+	if p.DB != 0 {
+		flags |= flagDB
+	}
+	if len(p.Watches) > 0 {
+		flags |= flagWatches
+	}
+	dst = binary.AppendUvarint(dst, flags)
+	if p.DB != 0 {
+		dst = binary.AppendUvarint(dst, uint64(p.DB))
+	}
+	if len(p.Watches) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(p.Watches)))
+		for i := range p.Watches {
+			w := &p.Watches[i]
+			dst = binary.AppendUvarint(dst, uint64(w.DB))
+			dst = appendBytes(dst, w.Key)
+			dst = binary.AppendUvarint(dst, w.Version)
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(p.logged()))
+	for i := range p.Commands {
+		if p.Commands[i].Read {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(len(p.Commands[i].Args)))
+		for _, arg := range p.Commands[i].Args {
+			dst = appendBytes(dst, arg)
+		}
+	}
+	return dst
+}
+
+func appendBytes(dst, b []byte) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
+}
+
+// Decode reads the binary form of a batch. Keys and arguments alias data, with
+// their capacity cut, so data must not be changed afterwards. The error is
+// ErrVersion or ErrCorrupt, wrapped.
+func Decode(data []byte) (*Batch, error) {
+	d := decoder{rest: data}
+	b := d.batch()
+	if d.err == nil && len(d.rest) > 0 {
+		d.corrupt("bytes behind its end")
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return b, nil
+}
+
+// decoder reads from rest. After the first error it reads only zeros.
+type decoder struct {
+	rest []byte
+	err  error
+	cmds slab[Command]
+	args slab[[]byte]
+}
+
+func (d *decoder) batch() *Batch {
+	version := d.number()
+	if d.err == nil && (version == 0 || version > Version) {
+		d.err = fmt.Errorf("%w: version %d, this program knows up to %d", ErrVersion, version, Version)
+	}
+	d.flags(knownBatchFlags)
+	b := &Batch{Version: uint16(version), ID: d.fixed(), Now: d.signed()}
+	n := d.count()
+	if d.err != nil || n == 0 {
+		return b
+	}
+	// A proposal in memory is far larger than in binary form, so room is made as
+	// they really come.
+	b.Proposals = make([]Proposal, 0, min(n, 128))
+	for range n {
+		p := d.proposal()
+		if d.err != nil {
+			return b
+		}
+		b.Proposals = append(b.Proposals, p)
+	}
+	return b
+}
+
+func (d *decoder) proposal() Proposal {
+	flags := d.flags(knownProposalFlags)
+	p := Proposal{Atomic: flags&flagAtomic != 0, System: flags&flagSystem != 0}
+	if flags&flagDB != 0 {
+		p.DB = d.db()
+	}
+	if flags&flagWatches != 0 {
+		for range d.count() {
+			w := Watch{DB: d.db(), Key: d.bytes(), Version: d.number()}
+			if d.err != nil {
+				return p
+			}
+			p.Watches = append(p.Watches, w)
+		}
+	}
+	p.Commands = d.cmds.take(d.count(), len(d.rest))
+	for i := range p.Commands {
+		args := d.args.take(d.count(), len(d.rest))
+		for j := range args {
+			args[j] = d.bytes()
+		}
+		if d.err != nil {
+			return p
+		}
+		p.Commands[i].Args = args
+	}
+	return p
+}
+
+func (d *decoder) corrupt(what string) {
+	if d.err == nil {
+		d.err = fmt.Errorf("%w: %s", ErrCorrupt, what)
+	}
+	d.rest = nil
+}
+
+// number reads an unsigned varint.
+func (d *decoder) number() uint64 {
+	v, n := binary.Uvarint(d.rest)
+	if n <= 0 {
+		d.corrupt("a number is cut off or too large")
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+// signed reads a signed varint.
+func (d *decoder) signed() int64 {
+	v, n := binary.Varint(d.rest)
+	if n <= 0 {
+		d.corrupt("a number is cut off or too large")
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+// fixed reads a number of 8 bytes.
+func (d *decoder) fixed() uint64 {
+	if len(d.rest) < 8 {
+		d.corrupt("it is cut off")
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(d.rest)
+	d.rest = d.rest[8:]
+	return v
+}
+
+// flags reads flag bits, of which only the known ones may be set.
+func (d *decoder) flags(known uint64) uint64 {
+	f := d.number()
+	if d.err == nil && f&^known != 0 {
+		d.err = fmt.Errorf("%w: unknown flags %#x", ErrVersion, f&^known)
+		d.rest = nil
+	}
+	return f
+}
+
+func (d *decoder) db() int {
+	n := d.number()
+	if n > math.MaxInt32 {
+		d.corrupt("a database's number is too large")
+		return 0
+	}
+	return int(n)
+}
+
+// count reads a number of things that take at least one byte each.
+func (d *decoder) count() int {
+	n := d.number()
+	if n > uint64(len(d.rest)) {
+		d.corrupt("a count is larger than what follows")
+		return 0
+	}
+	return int(n)
+}
+
+// bytes reads a length and so many bytes.
+func (d *decoder) bytes() []byte {
+	n := d.count()
+	b := d.rest[:n:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+// slab hands out slices of one larger allocation: a batch has hundreds of small ones.
+type slab[T any] struct{ free []T }
+
+// take returns n elements. No more than most are ever needed, this call's and all
+// later ones' together.
+func (s *slab[T]) take(n, most int) []T {
+	if n > len(s.free) {
+		s.free = make([]T, max(n, min(128, most)))
+	}
+	t := s.free[:n:n]
+	s.free = s.free[n:]
+	return t
+}

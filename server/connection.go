@@ -1,0 +1,329 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/resp/spec"
+)
+
+// databases is the number of databases of a node.
+const databases = 16
+
+func connectionCommands() []command {
+	return []command{
+		declAsking, declAuth, declEcho, declHello, declPing, declQuit,
+		declReadonly, declReadwrite, declReset, declSelect,
+	}
+}
+
+// handshake are the flags of what a client may say before anything else.
+const handshake = spec.NoScript | spec.Loading | spec.Stale | spec.Fast | spec.NoAuth | spec.AllowBusy
+
+var declAsking = command{
+	Command: spec.Command{
+		Name: "ASKING", Group: spec.Cluster, Flags: spec.Fast, Since: "3.0.0", Cost: "O(1)",
+		Summary: "Says that the next command follows an ASK redirection. No slot ever migrates here, so nothing comes of it.",
+	},
+	run: replyOK, early: true,
+}
+
+func replyOK(_ *Session, _ [][]byte, w *resp.Writer) error {
+	w.OK()
+	return nil
+}
+
+var declAuth = command{
+	Command: spec.Command{
+		Name: "AUTH", Syntax: "[username] password", Arity: -2, Group: spec.Connection,
+		Flags: handshake, Since: "1.0.0", Cost: "O(1)",
+		Summary: "Authenticates the connection.",
+	},
+	run: cmdAuth, early: true,
+}
+
+func cmdAuth(s *Session, args [][]byte, w *resp.Writer) error {
+	switch {
+	case len(args) > 3:
+		return resp.ErrSyntax
+	case len(args) == 2 && s.srv.settings.password.Load() == nil:
+		return resp.ErrNoPassSet
+	}
+	user := []byte(defaultUser)
+	if len(args) == 3 {
+		user = args[1]
+	}
+	if err := s.authenticate(user, args[len(args)-1]); err != nil {
+		return err
+	}
+	w.OK()
+	return nil
+}
+
+// defaultUser is the only user there is.
+const defaultUser = "default"
+
+// authenticate compares in constant time and gives one answer, so that nobody
+// learns which of the two was wrong.
+func (s *Session) authenticate(user, given []byte) error {
+	want := s.srv.settings.password.Load()
+	right := want == nil || want.matches(given)
+	if !right || string(user) != defaultUser {
+		return resp.ErrWrongPass
+	}
+	s.authed = true
+	return nil
+}
+
+var declEcho = command{
+	Command: spec.Command{
+		Name: "ECHO", Syntax: "message", Group: spec.Connection, Flags: spec.Loading | spec.Stale | spec.Fast,
+		Since: "1.0.0", Cost: "O(1)", Summary: "Returns the message.",
+	},
+	run: cmdEcho, early: true,
+}
+
+func cmdEcho(_ *Session, args [][]byte, w *resp.Writer) error {
+	w.Bulk(args[1])
+	return nil
+}
+
+var declHello = command{
+	Command: spec.Command{
+		Name: "HELLO", Syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+		Group: spec.Connection, Flags: handshake, Since: "6.0.0", Cost: "O(1)",
+		Summary: "Begins a connection: chooses the protocol, and may authenticate and name the client.",
+	},
+	run: cmdHello, early: true,
+}
+
+const (
+	errHelloVersion resp.Error = "ERR Protocol version is not an integer or out of range"
+	errHelloNoAuth  resp.Error = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+	errClientName   resp.Error = "ERR Client names cannot contain spaces, newlines or special characters."
+)
+
+func cmdHello(s *Session, args [][]byte, w *resp.Writer) error {
+	proto := 0
+	if len(args) > 1 {
+		n, ok := parseLong(args[1])
+		switch {
+		case !ok:
+			return errHelloVersion
+		case n < 2 || n > 3:
+			return resp.ErrNoProto
+		}
+		proto = int(n)
+	}
+	name, err := s.helloOptions(args)
+	if err != nil {
+		return err
+	}
+	if s.needsPassword() {
+		return errHelloNoAuth
+	}
+	if name != nil {
+		s.setName(string(name))
+	}
+	if proto != 0 {
+		s.setProto(proto)
+	}
+	s.writeHello(w)
+	return nil
+}
+
+// helloOptions takes AUTH and SETNAME; name is nil where none was given.
+func (s *Session) helloOptions(args [][]byte) (name []byte, err error) {
+	for i := 2; i < len(args); i++ {
+		more := len(args) - 1 - i
+		switch option := strings.ToUpper(string(args[i])); {
+		case option == "AUTH" && more >= 2:
+			if err := s.authenticate(args[i+1], args[i+2]); err != nil {
+				return nil, err
+			}
+			i += 2
+		case option == "SETNAME" && more >= 1:
+			i++
+			if name = args[i]; !validName(name) {
+				return nil, errClientName
+			}
+		default:
+			return nil, resp.Error("ERR Syntax error in HELLO option '" + string(args[i]) + "'")
+		}
+	}
+	return name, nil
+}
+
+// writeHello writes the seven pairs that clients read strictly (clients.md 3a).
+func (s *Session) writeHello(w *resp.Writer) {
+	role := "replica"
+	if _, self, ok := s.srv.rep.Leader(); ok && self {
+		role = "master"
+	}
+	w.Map(7)
+	w.BulkString("server")
+	w.BulkString("redis")
+	w.BulkString("version")
+	w.BulkString(RedisVersion)
+	w.BulkString("proto")
+	w.Int(int64(s.proto()))
+	w.BulkString("id")
+	w.Int(s.id)
+	w.BulkString("mode")
+	w.BulkString("cluster")
+	w.BulkString("role")
+	w.BulkString(role)
+	w.BulkString("modules")
+	w.Array(0)
+}
+
+// validName says whether a client may call itself so: printable, without blanks.
+func validName(name []byte) bool {
+	for _, c := range name {
+		if c < '!' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Session) setName(name string) {
+	s.about.mu.Lock()
+	s.about.name = name
+	s.about.mu.Unlock()
+}
+
+var declPing = command{
+	Command: spec.Command{
+		Name: "PING", Syntax: "[message]", Group: spec.Connection, Flags: spec.Fast,
+		Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"}, Since: "1.0.0", Cost: "O(1)",
+		Summary: "Returns PONG, or the message.",
+	},
+	run: cmdPing, early: true,
+}
+
+func cmdPing(_ *Session, args [][]byte, w *resp.Writer) error {
+	switch len(args) {
+	case 1:
+		w.Simple("PONG")
+	case 2:
+		w.Bulk(args[1])
+	default:
+		return resp.WrongArity("ping")
+	}
+	return nil
+}
+
+var declQuit = command{
+	Command: spec.Command{
+		Name: "QUIT", Arity: -1, Group: spec.Connection, Flags: handshake, Since: "1.0.0", Cost: "O(1)",
+		Summary: "Closes the connection once the replies are written.",
+	},
+	run: cmdQuit, immediate: true,
+}
+
+func cmdQuit(s *Session, _ [][]byte, w *resp.Writer) error {
+	s.closing = true
+	w.OK()
+	return nil
+}
+
+var declReadonly = command{
+	Command: spec.Command{
+		Name: "READONLY", Group: spec.Cluster, Flags: spec.Loading | spec.Stale | spec.Fast, Since: "3.0.0", Cost: "O(1)",
+		Summary: "Has a follower answer this connection's reads itself, instead of naming the leader.",
+	},
+	run: cmdReadonly,
+}
+
+func cmdReadonly(s *Session, _ [][]byte, w *resp.Writer) error {
+	s.setReadonly(true)
+	w.OK()
+	return nil
+}
+
+func (s *Session) setReadonly(on bool) {
+	s.readonly = on
+	s.about.readonly.Store(on)
+}
+
+var declReadwrite = command{
+	Command: spec.Command{
+		Name: "READWRITE", Group: spec.Cluster, Flags: spec.Loading | spec.Stale | spec.Fast, Since: "3.0.0", Cost: "O(1)",
+		Summary: "Ends READONLY.",
+	},
+	run: cmdReadwrite,
+}
+
+func cmdReadwrite(s *Session, _ [][]byte, w *resp.Writer) error {
+	s.setReadonly(false)
+	w.OK()
+	return nil
+}
+
+var declReset = command{
+	Command: spec.Command{
+		Name: "RESET", Group: spec.Connection, Flags: handshake, Since: "6.2.0", Cost: "O(1)",
+		Summary: "Brings the connection back to how it began: database 0, RESP2, no transaction, not authenticated.",
+	},
+	run: cmdReset, immediate: true,
+}
+
+func cmdReset(s *Session, _ [][]byte, w *resp.Writer) error {
+	s.endTransaction()
+	s.setDB(0)
+	s.setProto(2)
+	s.setReadonly(false)
+	s.setName("")
+	s.replies = replyOn
+	s.authed = s.srv.settings.password.Load() == nil
+	w.Simple("RESET")
+	return nil
+}
+
+var declSelect = command{
+	Command: spec.Command{
+		Name: "SELECT", Syntax: "index", Group: spec.Connection, Flags: spec.Loading | spec.Stale | spec.Fast,
+		Since: "1.0.0", Cost: "O(1)", Summary: "Chooses the database for what follows.",
+	},
+	run: cmdSelect, early: true,
+}
+
+func cmdSelect(s *Session, args [][]byte, w *resp.Writer) error {
+	db, err := parseDB(args[1])
+	if err != nil {
+		return err
+	}
+	s.setDB(db)
+	w.OK()
+	return nil
+}
+
+// errIntRange is Redis's error for a whole number that is none of 32 bits.
+const errIntRange resp.Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
+
+// parseDB reads a database's number.
+func parseDB(text []byte) (int, error) {
+	n, ok := parseLong(text)
+	switch {
+	case !ok:
+		return 0, resp.ErrNotInteger
+	case n != int64(int32(n)):
+		return 0, errIntRange
+	case n < 0 || n >= databases:
+		return 0, resp.ErrDBRange
+	}
+	return int(n), nil
+}
+
+// parseLong reads a whole number in the one way that Redis takes (string2ll): no
+// plus, no blanks, no leading zeros.
+func parseLong(text []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || len(text) > 20 {
+		return 0, false
+	}
+	var buf [20]byte
+	return n, string(strconv.AppendInt(buf[:0], n, 10)) == string(text)
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+
+	"github.com/tidwall/redcon"
+
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// Local runs commands of this process, as a connection without a name would:
+// database 0, RESP2, authenticated. It is safe for concurrent use.
+type Local struct {
+	srv  *Server
+	idle sync.Pool // *Session
+}
+
+// NewLocal returns a Local.
+func (s *Server) NewLocal() *Local {
+	l := &Local{srv: s}
+	l.idle.New = func() any { return newSession(s, nil) }
+	return l
+}
+
+// Do runs one command and returns its reply in RESP2 form. A refusal comes back as
+// the error that it is (*system.NotLeaderError, system.ErrNoLeader,
+// system.ErrUnknownOutcome …), every other error reply as a reply. A write whose
+// outcome is awaited is not given up when ctx ends.
+func (l *Local) Do(ctx context.Context, args ...[]byte) ([]byte, error) {
+	if len(args) == 0 {
+		return nil, errors.New("no command")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := l.idle.Get().(*Session)
+	reply, err := s.alone(ctx, func() { s.handle(args) })
+	if s.pristine() {
+		l.idle.Put(s)
+	}
+	return reply, err
+}
+
+// pristine says that the session's commands have left no traces: it may serve
+// somebody else.
+func (s *Session) pristine() bool {
+	return s.db == 0 && s.txn == nil && len(s.watches) == 0 && s.proto() == 2 &&
+		!s.readonly && !s.closing && s.replies == replyOn && s.ctx.Err() == nil
+}
+
+// alone runs what a session without a connection was asked for, and returns its
+// reply or the refusal.
+func (s *Session) alone(ctx context.Context, run func()) (reply []byte, err error) {
+	proto := s.proto()
+	s.ctx = ctx
+	s.failure, s.refused = nil, nil
+	s.out.w.Reset(proto)
+	defer func() {
+		s.ctx = s.srv.ctx
+		if recover := recover(); recover != nil {
+			s.closing = true // not to be used again
+			panic(recover)
+		}
+	}()
+	if int64(argBytes(s.current)) > s.srv.settings.maxCommand.Load() {
+		return nil, system.ErrTooLarge
+	}
+	s.srv.stats.commands.Add(1)
+	run()
+	s.segment.flush()
+	if s.failure != nil {
+		return nil, s.failure
+	}
+	return append([]byte(nil), s.out.w.Bytes()...), nil
+}
+
+// RunForwarded runs a write without keys, or a transaction of such, that another
+// node was asked for. It is never forwarded again: where this node does not lead,
+// the error says who does. The reply has the caller's protocol.
+func (s *Server) RunForwarded(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
+	if len(args) == 0 || c.DB < 0 || c.DB >= databases {
+		return nil, &system.RefusedError{Reason: "a forwarded command that is none"}
+	}
+	session := newSession(s, nil)
+	defer session.cancel()
+	session.remote = true
+	session.setDB(c.DB)
+	session.setProto(c.Proto)
+	if len(args) > 1 && string(args[0]) == forwardedExec {
+		t, err := s.decodeTransaction(c.DB, args[1:])
+		if err != nil {
+			return nil, err
+		}
+		return session.alone(ctx, func() { session.segment.addExec(t, false) })
+	}
+	decl, err := s.machine.Lookup(args)
+	if err != nil {
+		var wire resp.Error
+		if !errors.As(err, &wire) {
+			return nil, err
+		}
+		w := resp.NewWriter(c.Proto, nil)
+		w.Error(wire)
+		return w.Bytes(), nil
+	}
+	return session.alone(ctx, func() { session.segment.add(args, decl, false) })
+}
+
+// forwardedExec names a forwarded transaction: each argument is a command of it in
+// multibulk form.
+const forwardedExec = "EXEC"
+
+// encode is a transaction as Forward takes it: its data commands only.
+func (t *transaction) encode() [][]byte {
+	args := [][]byte{[]byte(forwardedExec)}
+	for i := range t.queue {
+		q := &t.queue[i]
+		if q.cmd != nil {
+			continue
+		}
+		b := append(strconv.AppendInt([]byte{'*'}, int64(len(q.args)), 10), "\r\n"...)
+		for _, a := range q.args {
+			b = append(b, '$')
+			b = append(strconv.AppendInt(b, int64(len(a)), 10), "\r\n"...)
+			b = append(append(b, a...), "\r\n"...)
+		}
+		args = append(args, b)
+	}
+	return args
+}
+
+// decodeTransaction is the reverse of encode.
+func (s *Server) decodeTransaction(db int, frames [][]byte) (*transaction, error) {
+	t := &transaction{db: db, selected: db}
+	for _, f := range frames {
+		ok, args, _, rest, err := redcon.ReadNextCommand(f, nil)
+		if err != nil || !ok || len(rest) > 0 || len(args) == 0 {
+			return nil, &system.RefusedError{Reason: "a forwarded transaction that is broken"}
+		}
+		decl, err := s.machine.Lookup(args)
+		if err != nil {
+			return nil, &system.RefusedError{Reason: "a forwarded transaction: " + textOf(err)}
+		}
+		q := queued{args: args, decl: decl}
+		t.queue = append(t.queue, q)
+		t.note(q)
+	}
+	return t, nil
+}
+
+// Password returns requirepass as it is at the moment, "" for none.
+func (s *Server) Password() string { return s.settings.requirePass() }
+
+// MaxCommand returns the size in bytes that one command may have.
+func (s *Server) MaxCommand() int64 { return s.settings.maxCommand.Load() }

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"errors"
+	"net"
+
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/resp/spec"
+)
+
+// barrier is a read barrier that the reads of one segment share: all of them
+// came before it.
+type barrier struct {
+	done bool
+	now  int64
+	err  error
+}
+
+// read answers a segment without writes on the leader.
+func (g *segment) read(ps []system.Proposal) {
+	now, err := g.s.srv.rep.ReadBarrier(g.s.ctx)
+	if err != nil {
+		g.s.refused = err
+		g.replies(func(it *item) { g.refuse(it, err) })
+		return
+	}
+	g.replies(func(it *item) {
+		switch {
+		case it.prop < 0:
+			g.exec(it, nil)
+		case it.txn != nil:
+			g.readTransaction(it, &ps[it.prop].Proposal, now)
+		case it.last:
+			if err := g.s.readAt(&ps[it.prop].Proposal, now, g.s.out.w); err != nil {
+				g.eachOf(it, func(one *item) { g.refuse(one, err) })
+			}
+		}
+	})
+}
+
+// eachOf calls fn for every command of the proposal that ends with last.
+func (g *segment) eachOf(last *item, fn func(one *item)) {
+	for i := range g.items {
+		if one := &g.items[i]; one.prop == last.prop {
+			fn(one)
+		}
+	}
+}
+
+// readAt reads from the Machine, by a clock that a barrier gave. Where something
+// is due that the log does not yet say is due, it has the log say so first.
+func (s *Session) readAt(p *entry.Proposal, now int64, w *resp.Writer) error {
+	for range 3 { // once is enough, unless a snapshot was installed in between
+		err := s.srv.machine.Read(p, now, w)
+		if !errors.Is(err, system.ErrTickNeeded) {
+			return err
+		}
+		if err := s.srv.rep.Tick(s.ctx, now); err != nil {
+			return err
+		}
+	}
+	return system.ErrOverloaded
+}
+
+// readTransaction answers an EXEC that changes nothing.
+func (g *segment) readTransaction(it *item, p *entry.Proposal, now int64) {
+	if it.txn.own == 0 {
+		if err := g.s.readAt(p, now, g.s.out.w); err != nil {
+			g.refuse(it, err)
+		}
+		return
+	}
+	w := resp.NewWriter(it.proto, nil)
+	if err := g.s.readAt(p, now, w); err != nil {
+		g.refuse(it, err)
+		return
+	}
+	g.exec(it, w.Bytes())
+}
+
+// refuse answers a command that was not done, or of which nobody knows. On a
+// follower that is not the end for commands without keys.
+func (g *segment) refuse(it *item, err error) {
+	var other *system.NotLeaderError
+	if errors.As(err, &other) && !g.s.remote {
+		g.followItem(it, other)
+		return
+	}
+	g.fail(it, err)
+}
+
+// fail writes an error reply, and has what comes behind in this pipeline fail too.
+func (g *segment) fail(it *item, err error) {
+	g.s.failure = err
+	if g.s.refused == nil && isRefusal(err) {
+		g.s.refused = err
+	}
+	g.s.writeError(g.s.out.w, wireError(err, it, g.s))
+}
+
+// follow answers a whole segment on a node that another one leads.
+func (g *segment) follow(leader system.Member) {
+	other := &system.NotLeaderError{Leader: leader}
+	g.replies(func(it *item) { g.refuse(it, other) })
+}
+
+// followItem answers one command on a node that another one leads: one with keys
+// is moved, unless the client reads after READONLY; one without is answered here
+// or forwarded, never moved.
+func (g *segment) followItem(it *item, other *system.NotLeaderError) {
+	_, keyed := it.firstKey()
+	switch {
+	case it.txn != nil && it.txn.empty():
+		g.exec(it, nil)
+	case it.writes() && !keyed:
+		g.forward(it)
+	case !it.writes() && (!keyed || g.s.readonly):
+		g.readHere(it)
+	default:
+		g.fail(it, other)
+	}
+}
+
+// readHere reads on a follower, no less linearizably than on the leader.
+func (g *segment) readHere(it *item) {
+	if !g.now.done {
+		g.now.done = true
+		g.now.now, g.now.err = g.s.srv.rep.FollowerBarrier(g.s.ctx)
+	}
+	if g.now.err != nil {
+		g.fail(it, g.now.err)
+		return
+	}
+	if it.txn != nil {
+		p := it.txn.proposal(it.proto)
+		g.readTransaction(it, &p.Proposal, g.now.now)
+		return
+	}
+	p := entry.Proposal{DB: it.db, Commands: []entry.Command{{Args: it.args, Read: true}}}
+	if err := g.s.readAt(&p, g.now.now, g.s.out.w); err != nil {
+		g.fail(it, err)
+	}
+}
+
+// forward has the leader run a write without keys. What is read afterwards here
+// must see it, so it needs a barrier of its own.
+func (g *segment) forward(it *item) {
+	args := it.args
+	if it.txn != nil {
+		args = it.txn.encode()
+	}
+	reply, err := g.s.srv.rep.Forward(g.s.ctx, system.Caller{DB: it.db, Proto: it.proto}, args)
+	g.now = barrier{}
+	switch {
+	case err != nil:
+		g.fail(it, err)
+	case it.txn != nil:
+		g.exec(it, reply)
+	default:
+		g.s.out.w.Raw(reply)
+	}
+}
+
+// writes says whether the item goes into the log.
+func (it *item) writes() bool {
+	if it.txn != nil {
+		return it.txn.writes
+	}
+	return it.decl.Kind == spec.Write
+}
+
+// firstKey is the key whose slot is the item's.
+func (it *item) firstKey() ([]byte, bool) {
+	if it.txn != nil {
+		return it.txn.firstKey, it.txn.keyed
+	}
+	return spec.FirstKey(it.decl, it.args)
+}
+
+// endpoint returns the address at which the session's client can reach a member.
+// An announced wildcard is no address: the member's Raft address names its
+// machine then. An empty host tells the client to keep the one it uses.
+func (s *Session) endpoint(m system.Member) (host string, port int) {
+	host, port = hostPort(m.RESP)
+	if isWildcard(host) {
+		if host, _ = hostPort(m.Raft); isWildcard(host) {
+			host = ""
+		}
+	}
+	if host == "" && s.conn != nil && m.ID == s.srv.opts.NodeID {
+		host, _, _ = net.SplitHostPort(s.about.local)
+	}
+	return host, port
+}
+
+func isWildcard(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || host == "*" || ip != nil && ip.IsUnspecified()
+}

@@ -1,0 +1,227 @@
+package proc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Node is one raftkv process and its data directory, which outlives it.
+type Node struct {
+	ID, Raft, RESP, HTTP string
+	Dir                  string // data directory
+	Flags                []string
+
+	tb      testing.TB
+	logPath string
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd     // guarded by mu; nil while it does not run
+	exited chan struct{} // closed when cmd has ended
+	status error         // of the last process; set before exited is closed
+	client *redis.Client // guarded by mu
+}
+
+// NewNode returns a node that is not started yet, with addresses of its own. Its
+// process is killed when the test ends, and its log shown if the test failed.
+func NewNode(tb testing.TB, id string, flags ...string) *Node {
+	tb.Helper()
+	dir := tb.TempDir()
+	n := &Node{
+		ID: id, Raft: FreeAddr(tb), RESP: FreeAddr(tb), HTTP: FreeAddr(tb),
+		Dir: filepath.Join(dir, "data"), Flags: flags,
+		tb: tb, logPath: filepath.Join(dir, "log"),
+	}
+	tb.Cleanup(func() {
+		n.Kill()
+		if tb.Failed() {
+			tb.Logf("the end of %s's log:\n%s", n.ID, n.LogTail(40))
+		}
+	})
+	return n
+}
+
+// Start starts the process; extra flags count for this start only.
+func (n *Node) Start(extra ...string) *Node {
+	n.tb.Helper()
+	if err := n.start(extra); err != nil {
+		n.tb.Fatal(err)
+	}
+	return n
+}
+
+func (n *Node) start(extra []string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd != nil {
+		return fmt.Errorf("%s runs already", n.ID)
+	}
+	log, err := os.OpenFile(n.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the child has its own
+	args := []string{"--node-id", n.ID, "--raft-addr", n.Raft, "--resp-addr", n.RESP, "--http-addr", n.HTTP, "--data-dir", n.Dir}
+	cmd := exec.Command(Build(n.tb), append(append(args, n.Flags...), extra...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = dieWithParent()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exited := make(chan struct{})
+	n.cmd, n.exited = cmd, exited
+	go func() {
+		err := cmd.Wait()
+		n.mu.Lock()
+		n.cmd, n.status = nil, err
+		n.mu.Unlock()
+		close(exited)
+	}()
+	return nil
+}
+
+// Kill ends the process as kill -9 does and waits until it is gone. It does
+// nothing if it does not run.
+func (n *Node) Kill() {
+	if exited := n.Signal(syscall.SIGKILL); exited != nil {
+		<-exited
+	}
+	n.closeClient()
+}
+
+// Term sends SIGTERM and expects the process to exit with 0 within 10 s, as it
+// promises.
+func (n *Node) Term() {
+	n.tb.Helper()
+	exited := n.Signal(syscall.SIGTERM)
+	if exited == nil {
+		n.tb.Fatalf("%s does not run", n.ID)
+	}
+	if err := n.Wait(10 * time.Second); err != nil {
+		n.tb.Fatalf("%s after SIGTERM: %v", n.ID, err)
+	}
+	n.closeClient()
+}
+
+// Signal sends a signal; the channel is closed when the process has ended. It is
+// nil if none runs.
+func (n *Node) Signal(sig os.Signal) <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd == nil {
+		return nil
+	}
+	n.cmd.Process.Signal(sig) // an error means that it has ended, which exited tells
+	return n.exited
+}
+
+// Wait waits until the process has ended and returns its error, nil for exit
+// status 0.
+func (n *Node) Wait(limit time.Duration) error {
+	n.mu.Lock()
+	exited := n.exited
+	n.mu.Unlock()
+	if exited == nil {
+		return errors.New("never started")
+	}
+	select {
+	case <-exited:
+		return n.status
+	case <-time.After(limit):
+		return fmt.Errorf("still running after %s", limit)
+	}
+}
+
+// Running says whether the process runs.
+func (n *Node) Running() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cmd != nil
+}
+
+// WaitReady waits until the node answers linearizable reads.
+func (n *Node) WaitReady(limit time.Duration) *Node {
+	n.tb.Helper()
+	Eventually(n.tb, limit, n.ID+" is ready", n.Ready)
+	return n
+}
+
+// Ready returns nil if the node answers linearizable reads now.
+func (n *Node) Ready() error {
+	if !n.Running() {
+		return fmt.Errorf("the process has ended: %s", n.LogTail(3))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+// LogTail returns the last lines of what the node's processes wrote.
+func (n *Node) LogTail(lines int) string {
+	text, err := os.ReadFile(n.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	all := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}
+
+// Client returns a plain client of this node, which follows no redirect and
+// sends nothing twice. It is closed with the test, and anew after a kill.
+func (n *Node) Client() *redis.Client {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.client == nil {
+		n.client = redis.NewClient(&redis.Options{Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: 30 * time.Second})
+	}
+	return n.client
+}
+
+func (n *Node) closeClient() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.client != nil {
+		n.client.Close()
+		n.client = nil
+	}
+}
+
+// Do runs a command on this node.
+func (n *Node) Do(args ...any) (any, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return n.Client().Do(ctx, args...).Result()
+}
+
+// MustDo runs a command on this node that has to succeed.
+func (n *Node) MustDo(args ...any) any {
+	n.tb.Helper()
+	reply, err := n.Do(args...)
+	if err != nil {
+		n.tb.Fatalf("%s: %v: %v", n.ID, args, err)
+	}
+	return reply
+}
