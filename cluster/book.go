@@ -21,6 +21,8 @@ type book struct {
 	mu    sync.RWMutex
 	addrs map[string]string // guarded by mu
 	save  sync.Mutex        // one writer of the file at a time
+
+	writers sync.WaitGroup // Stop waits for them
 }
 
 func openBook(path string, log *slog.Logger) *book {
@@ -54,7 +56,7 @@ func (b *book) learn(id, addr string) {
 	}
 	b.mu.Unlock()
 	if changed {
-		go b.write()
+		b.writers.Go(b.write)
 	}
 }
 

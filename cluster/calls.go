@@ -23,6 +23,7 @@ const (
 	kindTransfer
 	kindAnnounce
 	kindRemoved
+	kindRelay // an announcement by way of a member that may know the leader
 )
 
 // handleCalls sets the handlers of all kinds.
@@ -51,6 +52,9 @@ func (n *Node) handleCalls() {
 	})
 	handle(n, kindAnnounce, false, func(ctx context.Context, m *system.Member) (any, error) {
 		return struct{}{}, n.announceHere(ctx, *m)
+	})
+	handle(n, kindRelay, false, func(ctx context.Context, m *system.Member) (any, error) {
+		return struct{}{}, n.atLeader(ctx, kindAnnounce, m, func(ctx context.Context) error { return n.announceHere(ctx, *m) })
 	})
 	handle(n, kindRemoved, false, func(context.Context, *struct{}) (any, error) {
 		return struct{}{}, n.removed()

@@ -433,18 +433,39 @@ func (n *Node) announce() {
 	for n.ctx.Err() == nil {
 		pause(n.ctx, 500*time.Millisecond)
 		n.syncClock()
+		// After a restart the Machine is empty until a leader is heard of, who may
+		// not be able to reach this node: not knowing counts as differing.
 		me := n.self()
-		known, ok := n.machine.Member(me.ID)
-		if !ok || known == me || n.state.Load().State == left {
+		if known, _ := n.machine.Member(me.ID); known == me || n.raft.Load() == nil || n.state.Load().State == left {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, adminWait)
-		err := n.atLeader(ctx, kindAnnounce, me, func(ctx context.Context) error { return n.announceHere(ctx, me) })
+		err := n.announceTo(ctx, me)
 		cancel()
 		if err != nil && !errors.Is(err, system.ErrNoLeader) && !errors.Is(err, transport.ErrNotSent) {
 			n.log.Warn("addresses not announced", "error", err)
 		}
 	}
+}
+
+// announceTo sends this node's addresses to the leader. A leader that does not
+// know them cannot reach this node, which then hears of no leader; so where none
+// is known the other members are asked to pass them on.
+func (n *Node) announceTo(ctx context.Context, me system.Member) error {
+	if _, _, ok := n.Leader(); ok {
+		return n.atLeader(ctx, kindAnnounce, me, func(ctx context.Context) error { return n.announceHere(ctx, me) })
+	}
+	servers, _ := n.servers()
+	err := error(system.ErrNoLeader)
+	for _, s := range servers {
+		if string(s.ID) == me.ID {
+			continue
+		}
+		if err = n.ask(ctx, string(s.ID), kindRelay, me, nil); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // syncClock takes over the leader's clock once after a start; from then on this
@@ -469,6 +490,8 @@ func (n *Node) announceHere(ctx context.Context, m system.Member) error {
 	if !ok || known.Dir != m.Dir {
 		return refusedf("%s is no member", m.ID)
 	}
-	m.Learner = known.Learner
+	if m.Learner = known.Learner; m == known {
+		return nil
+	}
 	return n.logSystem(ctx, system.MemberSet(m))
 }

@@ -208,6 +208,7 @@ func (n *Node) Stop(ctx context.Context) error {
 		if r := n.raft.Load(); r != nil {
 			err = errors.Join(err, r.logs.Close(), r.votes.Close())
 		}
+		n.book.writers.Wait()
 		n.dir.close()
 	})
 	return err

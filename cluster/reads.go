@@ -259,8 +259,17 @@ func (n *Node) answerTerm(req []byte) ([]byte, error) {
 // question came, and waits until this node has applied it.
 func (n *Node) followerRound(rd *round) error {
 	leader, self, ok := n.Leader()
-	if !ok || self {
+	if !ok {
 		return errRound
+	}
+	if self {
+		r := n.readers.join()
+		select {
+		case <-r.done:
+			return r.err
+		case <-n.ctx.Done():
+			return errRound
+		}
 	}
 	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.LeaderWait)
 	defer cancel()

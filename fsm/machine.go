@@ -2,111 +2,145 @@
 // changes it. It joins the data commands with the state that they work on,
 // applies log entries, answers reads, and writes and takes snapshots. It knows
 // no sockets, no Raft and no clock: time and chance come from the log.
+// DESIGN.md tells why it is as it is.
 package fsm
 
 import (
-	"io"
+	"slices"
 	"sync"
+	"sync/atomic"
 
-	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
-	"github.com/raftkv/raftkv/resp/spec"
 )
 
-// Machine is the replicated state with its lock.
+// Machine is the replicated state with its lock. Any goroutine may call any
+// method; Apply, Skip and Restore are to be called by one at a time, in the
+// order of the log.
 type Machine struct {
-	mu sync.RWMutex
+	mu   sync.RWMutex
+	keys *keyspace.Space // guarded by mu
+
+	// shown is what can be told without waiting for a long Apply or a Restore. It
+	// is replaced as a whole, under mu, after what it tells of is done.
+	shown atomic.Pointer[shown]
+
+	reads   atomic.Uint64 // makes chance in reads differ from read to read
+	expired atomic.Uint64
+}
+
+// shown never changes once it is published.
+type shown struct {
+	at     Position
+	now    int64 // the logged clock: it never goes back, except by Restore
+	due    int64 // the earliest expiry time, if hasDue
+	hasDue bool
+	system *system.State
 }
 
 // Position is a place in the log.
 type Position struct{ Index, Term uint64 }
 
-// DBStats is what INFO tells of one database.
-type DBStats struct {
-	Keys    int   // keys, those due but not yet removed included
-	Expires int   // keys with an expiry time
-	AvgTTL  int64 // mean time to live of those, milliseconds
+// New returns an empty Machine.
+func New() *Machine {
+	m := &Machine{keys: keyspace.New([16]byte{})}
+	m.shown.Store(&shown{})
+	return m
 }
 
-// Stats is what INFO tells of the whole state.
+// publish shows the state after the entry at a position. Callers hold mu.
+func (m *Machine) publish(at Position, now int64, state *system.State) {
+	due, ok := m.keys.NextDue()
+	m.shown.Store(&shown{at: at, now: now, due: due, hasDue: ok, system: state})
+}
+
+// Applied returns the position of the last entry applied or skipped.
+func (m *Machine) Applied() Position { return m.shown.Load().at }
+
+// Now returns the logged clock in Unix milliseconds, 0 before the first entry.
+func (m *Machine) Now() int64 { return m.shown.Load().now }
+
+// NextDue returns the earliest expiry time of any key, in Unix milliseconds.
+func (m *Machine) NextDue() (ms int64, ok bool) {
+	s := m.shown.Load()
+	return s.due, s.hasDue
+}
+
+// ClusterID returns the cluster's UUID, empty before it is founded.
+func (m *Machine) ClusterID() string { return m.shown.Load().system.ClusterID() }
+
+// Members returns the members with the addresses they announced, ordered by id.
+func (m *Machine) Members() []system.Member {
+	return slices.Clone(m.shown.Load().system.Members())
+}
+
+// Member returns one member.
+func (m *Machine) Member(id string) (system.Member, bool) {
+	return m.shown.Load().system.Member(id)
+}
+
+// Versions returns the keys' versions, for WATCH: an EXEC with these versions runs
+// exactly if none of the keys has changed until then (or a neighbour of an absent
+// one was removed). A database that does not exist has only keys that changed.
+func (m *Machine) Versions(db int, keys [][]byte) []uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	now := m.Now()
+	versions := make([]uint64, len(keys))
+	for i, key := range keys {
+		if isDB(db) {
+			versions[i] = m.keys.Version(db, key, now)
+		}
+	}
+	return versions
+}
+
+func isDB(db int) bool { return db >= 0 && db < keyspace.Databases }
+
+// DBStats is what INFO tells of one database.
+type DBStats struct {
+	Keys    int   // those due but not yet removed included
+	Expires int   // keys with an expiry time
+	AvgTTL  int64 // mean time to live of those, milliseconds, from a sample
+}
+
+// Stats is what INFO tells of the whole keyspace.
 type Stats struct {
 	Databases []DBStats // indexed by database number
-	Bytes     int64     // bytes used by keys and values, with their overhead
+	Bytes     int64     // keys and values with their overhead; the same on every replica
 	Expired   uint64    // keys removed because their time had come, since this process started
 }
 
-// New returns an empty Machine.
-func New() *Machine { return &Machine{} }
-
-// Apply runs one log entry. Positions must rise from call to call. replies is
-// nil where nobody waits for them; otherwise it has one Writer for each proposal
-// (each may be nil). A broken invariant panics.
-func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {}
-
-// Skip moves the applied position over an entry that holds no batch.
-func (m *Machine) Skip(at Position) {}
-
-// Read runs a proposal that only reads, in the state as it is. now is the clock
-// that TTLs are told by (the leader's; on a follower pass Machine.Now). Its only
-// error is system.ErrTickNeeded; w is unchanged then.
-func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error { return nil }
-
-// Versions returns the keys' versions, for WATCH.
-func (m *Machine) Versions(db int, keys [][]byte) []uint64 { return nil }
-
-// Lookup finds the data command that args name (a subcommand where args[0] is a
-// container) and checks the number of arguments. The error is a resp.Error with
-// Redis's text: unknown command, unknown subcommand, wrong number of arguments.
-func (m *Machine) Lookup(args [][]byte) (*spec.Command, error) { return nil, nil }
-
-// Specs returns the declarations of all data commands, with their Kind set.
-func (m *Machine) Specs() []spec.Command { return nil }
-
-// Now returns the logged clock in Unix milliseconds.
-func (m *Machine) Now() int64 { return 0 }
-
-// Applied returns the position of the last entry applied or skipped.
-func (m *Machine) Applied() Position { return Position{} }
-
-// NextDue returns the earliest expiry time of any key, in Unix milliseconds.
-func (m *Machine) NextDue() (ms int64, ok bool) { return 0, false }
-
-// ClusterID returns the cluster's UUID, empty before it is founded.
-func (m *Machine) ClusterID() string { return "" }
-
-// Members returns the members with the addresses they announced, ordered by id.
-func (m *Machine) Members() []system.Member { return nil }
-
-// Member returns one member.
-func (m *Machine) Member(id string) (system.Member, bool) { return system.Member{}, false }
-
 // Stats returns what INFO tells of the keyspace.
-func (m *Machine) Stats() Stats { return Stats{} }
+func (m *Machine) Stats() Stats {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := Stats{Bytes: m.keys.Bytes(), Expired: m.expired.Load()}
+	now := m.Now()
+	for db := range keyspace.Databases {
+		s.Databases = append(s.Databases, DBStats(m.keys.Stats(db, now)))
+	}
+	return s
+}
 
-// CountKeysInSlot returns how many keys of database 0 lie in a hash slot.
-func (m *Machine) CountKeysInSlot(slot int) int { return 0 }
+// CountKeysInSlot returns how many keys of database 0 lie in a hash slot, 0 for a
+// slot that does not exist.
+func (m *Machine) CountKeysInSlot(slot int) int {
+	if slot < 0 || slot >= resp.Slots {
+		return 0
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.keys.CountInSlot(0, slot)
+}
 
-// KeysInSlot returns up to max keys of database 0 in a hash slot.
-func (m *Machine) KeysInSlot(slot, max int) [][]byte { return nil }
-
-// Snapshot returns the state as it is now; later entries do not change it. It
-// takes less than a millisecond.
-func (m *Machine) Snapshot() *Snapshot { return &Snapshot{} }
-
-// Restore replaces the state with the one that r holds, all or nothing.
-func (m *Machine) Restore(r io.Reader) error { return nil }
-
-// Digest returns a SHA-256 of the state, equal on every replica at the same
-// position.
-func (m *Machine) Digest() [32]byte { return [32]byte{} }
-
-// Snapshot is the state at one position. It may be written from any goroutine
-// while the Machine goes on, any number of times.
-type Snapshot struct{}
-
-// Position returns the position that the snapshot was taken at.
-func (s *Snapshot) Position() Position { return Position{} }
-
-// WriteTo writes the snapshot's binary form.
-func (s *Snapshot) WriteTo(w io.Writer) (int64, error) { return 0, nil }
+// KeysInSlot returns up to most keys of database 0 in a hash slot.
+func (m *Machine) KeysInSlot(slot, most int) [][]byte {
+	if slot < 0 || slot >= resp.Slots {
+		return nil
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.keys.ListSlot(0, slot, most)
+}

@@ -92,8 +92,8 @@ func cmdTime(s *Session, _ [][]byte, w *resp.Writer) error {
 var declWait = command{
 	Command: spec.Command{
 		Name: "WAIT", Syntax: "numreplicas timeout", Group: spec.Generic, Flags: spec.NoScript,
-		Categories: spec.CatConnection,
-		Tips:       []string{"request_policy:all_shards", "response_policy:agg_min"}, Since: "3.0.0", Cost: "O(1)",
+		Categories: spec.CatConnection, NoGroupCategory: true,
+		Tips: []string{"request_policy:all_shards", "response_policy:agg_min"}, Since: "3.0.0", Cost: "O(1)",
 		Summary: "Waits until so many followers have on their disks what was acknowledged, and returns how many have.",
 	},
 	run: cmdWait,

@@ -23,7 +23,7 @@ const handshake = spec.NoScript | spec.Loading | spec.Stale | spec.Fast | spec.N
 
 var declAsking = command{
 	Command: spec.Command{
-		Name: "ASKING", Group: spec.Cluster, Flags: spec.Fast, Since: "3.0.0", Cost: "O(1)",
+		Name: "ASKING", Group: spec.Cluster, Categories: spec.CatConnection, Flags: spec.Fast, Since: "3.0.0", Cost: "O(1)",
 		Summary: "Says that the next command follows an ASK redirection. No slot ever migrates here, so nothing comes of it.",
 	},
 	run: replyOK, early: true,
@@ -231,7 +231,7 @@ func cmdQuit(s *Session, _ [][]byte, w *resp.Writer) error {
 
 var declReadonly = command{
 	Command: spec.Command{
-		Name: "READONLY", Group: spec.Cluster, Flags: spec.Loading | spec.Stale | spec.Fast, Since: "3.0.0", Cost: "O(1)",
+		Name: "READONLY", Group: spec.Cluster, Categories: spec.CatConnection, Flags: spec.Loading | spec.Stale | spec.Fast, Since: "3.0.0", Cost: "O(1)",
 		Summary: "Has a follower answer this connection's reads itself, instead of naming the leader.",
 	},
 	run: cmdReadonly,
@@ -250,7 +250,7 @@ func (s *Session) setReadonly(on bool) {
 
 var declReadwrite = command{
 	Command: spec.Command{
-		Name: "READWRITE", Group: spec.Cluster, Flags: spec.Loading | spec.Stale | spec.Fast, Since: "3.0.0", Cost: "O(1)",
+		Name: "READWRITE", Group: spec.Cluster, Categories: spec.CatConnection, Flags: spec.Loading | spec.Stale | spec.Fast, Since: "3.0.0", Cost: "O(1)",
 		Summary: "Ends READONLY.",
 	},
 	run: cmdReadwrite,

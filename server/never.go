@@ -47,7 +47,12 @@ func neverCommands() []command {
 	psync := server("PSYNC", "replicationid offset", "2.8.0", replication|spec.NoMulti)
 	psync.Arity = -3
 	migrate := spec.Command{
-		Name: "MIGRATE", Arity: -6, Group: spec.Generic, Since: "2.6.0",
+		Name: "MIGRATE", Arity: -6, Group: spec.Generic, Since: "2.6.0", Kind: spec.Write,
+		Categories: spec.CatDangerous, Tips: []string{"nondeterministic_output"},
+		Keys: []spec.KeySpec{
+			spec.KeyAt(3, spec.RW|spec.Access|spec.Delete),
+			{Flags: spec.RW | spec.Access | spec.Delete | spec.Incomplete, Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1},
+		},
 		Syntax: `host port <key | ""> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] [KEYS key [key ...]]`,
 	}
 	return []command{
@@ -83,9 +88,16 @@ func clusterNever() []command {
 	}
 	commands := make([]command, len(list))
 	for i, e := range list {
-		commands[i] = never(spec.Command{
+		c := spec.Command{
 			Name: e.name, Syntax: e.syntax, Since: e.since, Container: "CLUSTER", Group: spec.Cluster, Flags: flags,
-		}, e.instead)
+		}
+		switch e.name {
+		case "BUMPEPOCH":
+			c.Tips = []string{"nondeterministic_output"}
+		case "RESET":
+			c.Flags = spec.Admin | spec.Stale | spec.NoScript
+		}
+		commands[i] = never(c, e.instead)
 	}
 	return commands
 }

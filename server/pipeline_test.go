@@ -82,6 +82,28 @@ func TestLargePipelineIsDivided(t *testing.T) {
 	}
 }
 
+// Neither many reads nor their replies gather without bound.
+func TestManyReads(t *testing.T) {
+	s := newTestServer(t)
+	c := s.dial()
+	value := strings.Repeat("x", 1000)
+	reply := "$1000\r\n" + value + "\r\n"
+	c.roundTrip("SET a "+value+"\r\n", "+OK\r\n")
+	s.fake.takeSizes()
+	c.roundTrip(strings.Repeat("GET a\r\n", 1000), strings.Repeat(reply, 1000))
+	if got := s.fake.takeSizes(); len(got) != 0 {
+		t.Errorf("reads were proposed: %v", got)
+	}
+	c.roundTrip("SET b 1\r\n"+strings.Repeat("GET a\r\n", 1000), "+OK\r\n"+strings.Repeat(reply, 1000))
+	for _, submit := range s.fake.takeSizes() {
+		for _, n := range submit {
+			if n > ridingReads+1 {
+				t.Errorf("%d commands went through the log together", n)
+			}
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	const clusterdown, tryagain = "-CLUSTERDOWN The cluster has no leader\r\n", "-TRYAGAIN Too many commands are waiting\r\n"
 	unknown := "-" + string(resp.ErrUnknown) + "\r\n"

@@ -21,6 +21,8 @@ type segment struct {
 	now   barrier // a follower's, for the reads of this segment
 
 	next, mark int  // the first item without a reply, and where in the output its reply begins
+	reads      int  // data commands that only read
+	writes     bool // a data command writes
 	running    bool // flush is at work; a session command within EXEC must not begin it again
 }
 
@@ -42,6 +44,14 @@ type item struct {
 // one undivided piece of a log entry (libraries.md, raft 13).
 const proposalBytes = 256 * 1024
 
+// The replies of one proposal are in memory together, and so are those of all
+// that go to the log at once. These bound how many values a small pipeline can
+// make the server hold.
+const (
+	readChunk   = 16  // reads in one call of the Machine, where nothing writes
+	ridingReads = 256 // reads that go through the log with writes
+)
+
 func (g *segment) init(s *Session) {
 	g.s = s
 	g.buf = resp.NewWriter(2, nil)
@@ -50,11 +60,21 @@ func (g *segment) init(s *Session) {
 
 // add appends a data command.
 func (g *segment) add(args [][]byte, decl *spec.Command, silent bool) {
+	write := decl.Kind == spec.Write
+	if (write || g.writes) && g.reads >= ridingReads {
+		g.flush()
+	}
+	if write {
+		g.writes = true
+	} else {
+		g.reads++
+	}
 	g.items = append(g.items, item{args: args, decl: decl, db: g.s.db, proto: g.s.proto(), silent: silent, prop: -1})
 }
 
 // addExec appends a transaction.
 func (g *segment) addExec(t *transaction, silent bool) {
+	g.writes = g.writes || t.writes
 	g.items = append(g.items, item{txn: t, db: t.db, proto: g.s.proto(), silent: silent, prop: -1})
 }
 
@@ -99,7 +119,7 @@ func (g *segment) flush() {
 
 func (g *segment) clear() {
 	clear(g.items)
-	g.items = g.items[:0]
+	g.items, g.reads, g.writes = g.items[:0], 0, false
 	if cap(g.items) > pipelineKept {
 		g.items = nil
 	}
@@ -121,13 +141,13 @@ func (g *segment) run() {
 		return
 	}
 	leader, self, known := g.s.srv.rep.Leader()
-	ps, writes := g.propose()
+	ps := g.propose()
 	switch {
 	case len(ps) == 0:
 		g.replies(func(it *item) { g.exec(it, nil) })
 	case known && !self:
 		g.follow(leader)
-	case writes:
+	case g.writes:
 		g.submit(ps)
 	default:
 		g.read(ps)
@@ -155,12 +175,16 @@ func (g *segment) replies(data func(it *item)) {
 		if it.silent {
 			w.Truncate(g.mark)
 		}
+		if w.Mark() >= flushSize && g.s.conn != nil {
+			_ = g.s.out.flush() // where the client is gone, what was proposed is done all the same
+			g.mark = 0
+		}
 	}
 }
 
 // propose makes the proposals: consecutive commands of one database become one,
 // an EXEC one of its own.
-func (g *segment) propose() (ps []system.Proposal, writes bool) {
+func (g *segment) propose() (ps []system.Proposal) {
 	commands := make([]entry.Command, 0, g.commandCount())
 	open := -1 // the item that began the proposal that the next command may join
 	size := 0
@@ -173,11 +197,10 @@ func (g *segment) propose() (ps []system.Proposal, writes bool) {
 				continue
 			}
 			ps = append(ps, it.txn.proposal(it.proto))
-			writes = writes || it.txn.writes
 			it.prop, it.last = len(ps)-1, true
 		case it.decl != nil:
 			n := argBytes(it.args)
-			if open < 0 || size+n > proposalBytes || !g.items[open].joins(it) {
+			if open < 0 || size+n > proposalBytes || !g.writes && i-open >= readChunk || !g.items[open].joins(it) {
 				p := system.Proposal{Proto: it.proto}
 				p.DB = it.db
 				ps = append(ps, p)
@@ -189,13 +212,12 @@ func (g *segment) propose() (ps []system.Proposal, writes bool) {
 			p := &ps[len(ps)-1]
 			commands = append(commands, entry.Command{Args: it.args, Read: it.decl.Kind != spec.Write})
 			p.Commands = commands[len(commands)-1-len(p.Commands) : len(commands) : len(commands)]
-			writes = writes || it.decl.Kind == spec.Write
 			it.prop, it.last = len(ps)-1, true
 		default:
 			open = -1
 		}
 	}
-	return ps, writes
+	return ps
 }
 
 func (g *segment) commandCount() int {

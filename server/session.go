@@ -292,10 +292,11 @@ const (
 
 // block runs wait, which may take as long as it likes, and keeps reading
 // meanwhile: wait's context ends when the client leaves, when it is killed and
-// when the server stops. Replies made so far are written first.
+// when the server stops. Replies made so far are written first. Within EXEC
+// nothing may wait: the caller looks at s.executing.
 func (s *Session) block(wait func(ctx context.Context)) {
 	s.segment.flush()
-	if s.conn == nil {
+	if s.conn == nil || s.executing {
 		wait(s.ctx)
 		return
 	}

@@ -114,7 +114,7 @@ func TestHeartbeatHandlerIsIgnored(t *testing.T) {
 	f := follow(t, n2)
 	n2.Raft().SetHeartbeatHandler(func(raft.RPC) { t.Error("the fast path was taken") })
 	var resp raft.AppendEntriesResponse
-	err := n1.Raft().AppendEntries("node2", "node2", &raft.AppendEntriesRequest{Term: 3, Leader: []byte("node1")}, &resp)
+	err := n1.Raft().AppendEntries("node2", "node2", &raft.AppendEntriesRequest{Term: 3, RPCHeader: raft.RPCHeader{ID: []byte("node1"), Addr: []byte("node1")}}, &resp)
 	if err != nil || resp.Term != 3 || f.last().(*raft.AppendEntriesRequest).Term != 3 {
 		t.Errorf("heartbeat: %v, %+v", err, resp)
 	}

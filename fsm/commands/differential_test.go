@@ -401,6 +401,40 @@ func TestSameAsRedisFloats(t *testing.T) {
 	}
 }
 
+// TestSameAsRedisLCS compares LCS on random strings of few letters, which have many
+// longest common subsequences, and at the limit of its memory.
+func TestSameAsRedisLCS(t *testing.T) {
+	real, our := startRedis(t), newOurs(2)
+	rnd := rand.New(rand.NewPCG(7, 8))
+	text := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = "abc"[rnd.IntN(3)]
+		}
+		return string(b)
+	}
+	check := func(args ...string) {
+		t.Helper()
+		if got, want := our.do(args...), real.do(args...); !bytes.Equal(got, want) {
+			t.Fatalf("%.100q\n got %.300q\nwant %.300q", args, got, want)
+		}
+	}
+	for round := range 300 {
+		limit := 40
+		if round%30 == 0 {
+			limit = 800
+		}
+		check("MSET", "a", text(rnd.IntN(limit)), "b", text(rnd.IntN(limit)))
+		check("LCS", "a", "b")
+		check("LCS", "a", "b", "LEN")
+		check("LCS", "a", "b", "IDX", "WITHMATCHLEN", "MINMATCHLEN", strconv.Itoa(rnd.IntN(4)))
+	}
+	check("MSET", "a", text(11584), "b", text(11584))
+	check("LCS", "a", "b", "LEN")
+	check("SET", "b", text(11586))
+	check("LCS", "a", "b")
+}
+
 // TestSameAsRedisGlob compares KEYS on random patterns.
 func TestSameAsRedisGlob(t *testing.T) {
 	real, our := startRedis(t), newOurs(2)
@@ -446,7 +480,7 @@ func TestSameAsRedisRandom(t *testing.T) {
 				if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
 					t.Fatalf("step %d, after %s\n got %.200q\nwant %.200q", step, strings.Join(last, "\n"), got, want)
 				}
-				if step%1 == 0 {
+				if step%50 == 0 {
 					compareState(t, our, real)
 				}
 				if step%500 == 0 {
@@ -508,10 +542,10 @@ func (g generator) value() string {
 
 // seconds are so far apart that the two clocks can't change their order.
 func (g generator) seconds() string {
-	return g.pick(strconv.Itoa(10*g.IntN(1e6)), "0", "-1", g.integer())
+	return g.pick(strconv.Itoa(1000+10*g.IntN(1e6)), "0", "-1", "abc", "9223372036854775807", "-9223372036854775808")
 }
 
-func (g generator) milliseconds() string { return strconv.Itoa(10000 * g.IntN(1e6)) }
+func (g generator) milliseconds() string { return strconv.Itoa(1000000 + 10000*g.IntN(1e6)) }
 
 func (g generator) life() []string {
 	switch g.IntN(7) {

@@ -12,11 +12,10 @@ type Element interface{ Key() string }
 // zero value is an empty table. One goroutine may use a table; a Snapshot of it may
 // be read by others meanwhile. A Table must not be copied by assignment.
 type Table[E Element] struct {
-	root *node[E] // nil when empty
+	root node[E]
 	size int
-	// epoch counts the snapshots taken. A node is ours alone, and may be changed in
-	// place, exactly if it was made in this epoch: whatever is older may be
-	// reachable from a snapshot.
+	// epoch counts the snapshots taken. What was made in this epoch is ours alone and
+	// may be changed in place; whatever is older may be reachable from a snapshot.
 	epoch  uint64
 	frozen bool // a snapshot: writing it is a broken invariant
 }
@@ -26,13 +25,9 @@ func New[E Element]() *Table[E] { return &Table[E]{} }
 
 // Get returns the element at pos with that key. It allocates nothing.
 func (t *Table[E]) Get(pos uint64, key []byte) (e E, ok bool) {
-	n := t.root
-	if n == nil {
-		return e, false
-	}
-	s := everything
-	for n.kids != nil {
-		n = n.kids[childIndex(n, pos, key, &s)]
+	n, s := &t.root, everything
+	for n.in != nil {
+		n = &n.in.kids[childIndex(n.in, pos, key, &s)]
 	}
 	i, ok := elemIndex(n, pos, key, s)
 	if ok {
@@ -63,13 +58,11 @@ func (t *Table[E]) Snapshot() *Table[E] {
 // Ascend calls fn for each element with a position of at least from, in order,
 // until fn returns false. fn must not write the table.
 func (t *Table[E]) Ascend(from uint64, fn func(pos uint64, e E) bool) {
-	if t.root != nil {
-		t.root.ascend(from, everything, fn)
-	}
+	t.root.ascend(from, everything, fn)
 }
 
 func (n *node[E]) ascend(from uint64, s span, fn func(pos uint64, e E) bool) bool {
-	if n.kids == nil {
+	if n.in == nil {
 		for i := n.firstSlot(from, s); i < len(n.slots); i++ {
 			if !fn(n.slots[i].pos, n.slots[i].e) {
 				return false
@@ -77,8 +70,8 @@ func (n *node[E]) ascend(from uint64, s span, fn func(pos uint64, e E) bool) boo
 		}
 		return true
 	}
-	for _, kid := range n.kids[childIndex(n, from, "", &s):] {
-		if !kid.ascend(from, s, fn) {
+	for i := childIndex(n.in, from, "", &s); i < len(n.in.kids); i++ {
+		if !n.in.kids[i].ascend(from, s, fn) {
 			return false
 		}
 	}
@@ -95,17 +88,13 @@ func (t *Table[E]) CountRange(from, to uint64) int {
 
 // rank is the number of elements with a position below pos.
 func (t *Table[E]) rank(pos uint64) int {
-	n := t.root
-	if n == nil {
-		return 0
-	}
-	before, s := 0, everything
-	for n.kids != nil {
-		i := childIndex(n, pos, "", &s)
-		for _, c := range n.counts[:i] {
+	n, before, s := &t.root, 0, everything
+	for n.in != nil {
+		i := childIndex(n.in, pos, "", &s)
+		for _, c := range n.in.counts[:i] {
 			before += c
 		}
-		n = n.kids[i]
+		n = &n.in.kids[i]
 	}
 	return before + n.firstSlot(pos, s)
 }
@@ -116,14 +105,14 @@ func (t *Table[E]) At(rank int) (pos uint64, e E, ok bool) {
 	if rank < 0 || rank >= t.size {
 		return 0, e, false
 	}
-	n := t.root
-	for n.kids != nil {
+	n := &t.root
+	for n.in != nil {
 		i := 0
-		for rank >= n.counts[i] {
-			rank -= n.counts[i]
+		for rank >= n.in.counts[i] {
+			rank -= n.in.counts[i]
 			i++
 		}
-		n = n.kids[i]
+		n = &n.in.kids[i]
 	}
 	return n.slots[rank].pos, n.slots[rank].e, true
 }

@@ -81,21 +81,19 @@ func equal(tb testing.TB, what string, tab *Table[item], want model) {
 // check tests what the comments of node promise.
 func check[E Element](tb testing.TB, t *Table[E]) {
 	tb.Helper()
-	if t.root == nil {
+	if t.size == 0 {
+		if t.root.in != nil || len(t.root.slots) != 0 || t.root.slots != nil && t.root.epoch == t.epoch {
+			tb.Fatal("an empty table holds memory")
+		}
 		return
 	}
 	depth := -1
-	var walk func(n *node[E], d int, newest uint64) int
-	walk = func(n *node[E], d int, newest uint64) int {
+	var walk func(n node[E], d int, newest uint64) int
+	walk = func(n node[E], d int, newest uint64) int {
 		if n.epoch > newest {
 			tb.Fatalf("node of epoch %d below one of %d", n.epoch, newest)
 		}
-		for _, s := range n.slots[len(n.slots):cap(n.slots)] {
-			if any(s) != any(slot[E]{}) {
-				tb.Fatal("a freed element slot still holds its element")
-			}
-		}
-		if n.kids == nil {
+		if n.in == nil {
 			if depth >= 0 && d != depth {
 				tb.Fatalf("leaves at depth %d and %d", depth, d)
 			}
@@ -103,23 +101,29 @@ func check[E Element](tb testing.TB, t *Table[E]) {
 			if len(n.slots) == 0 || len(n.slots) > maxLeaf {
 				tb.Fatalf("leaf with %d elements", len(n.slots))
 			}
+			for _, s := range n.slots[len(n.slots):cap(n.slots)] {
+				if any(s) != any(slot[E]{}) {
+					tb.Fatal("a freed slot still holds its element")
+				}
+			}
 			return len(n.slots)
 		}
-		k := len(n.kids)
-		if k < 2 || k > maxInner || len(n.pos) != k || len(n.keys) != k || len(n.counts) != k || n != t.root && k < minInner {
-			tb.Fatalf("inner node with %d children, %d separators, %d counts", k, len(n.pos), len(n.counts))
+		in := n.in
+		k := len(in.kids)
+		if k < 2 || k > maxInner || len(in.pos) != k || len(in.keys) != k || len(in.counts) != k || d > 0 && k < minInner {
+			tb.Fatalf("inner node with %d children, %d separators, %d counts", k, len(in.pos), len(in.counts))
 		}
-		for _, kid := range n.kids[k:cap(n.kids)] {
-			if kid != nil {
+		for _, kid := range in.kids[k:cap(in.kids)] {
+			if kid.in != nil || kid.slots != nil {
 				tb.Fatal("a freed child slot still holds its node")
 			}
 		}
 		sum := 0
-		for i, kid := range n.kids {
-			if got := walk(kid, d+1, n.epoch); got != n.counts[i] {
-				tb.Fatalf("counts[%d] = %d, the child holds %d", i, n.counts[i], got)
+		for i, kid := range in.kids {
+			if got := walk(kid, d+1, n.epoch); got != in.counts[i] {
+				tb.Fatalf("counts[%d] = %d, the child holds %d", i, in.counts[i], got)
 			}
-			sum += n.counts[i]
+			sum += in.counts[i]
 		}
 		return sum
 	}
@@ -252,9 +256,6 @@ func emptyOut(t *testing.T, r *rand.Rand, tab *Table[item], want model) {
 		}
 	}
 	equal(t, "emptied", tab, nil)
-	if tab.root != nil {
-		t.Error("an empty table holds nodes")
-	}
 	if _, replaced := tab.Put(1, item{key: "again"}); replaced || tab.Len() != 1 {
 		t.Errorf("after a Put into the emptied table: replaced %v, Len %d", replaced, tab.Len())
 	}
@@ -317,12 +318,12 @@ func TestOccupancy(t *testing.T) {
 	}
 }
 
-func leaves(n *node[item]) int {
-	if n.kids == nil {
+func leaves(n node[item]) int {
+	if n.in == nil {
 		return 1
 	}
 	sum := 0
-	for _, kid := range n.kids {
+	for _, kid := range n.in.kids {
 		sum += leaves(kid)
 	}
 	return sum
@@ -335,7 +336,7 @@ func TestSeparatorsKeepNothingAlive(t *testing.T) {
 	for i := range 500 {
 		tab.Put(1, item{key: fmt.Sprintf("%03d", i) + long})
 	}
-	for _, k := range tab.root.keys[1:] {
+	for _, k := range tab.root.in.keys[1:] {
 		if len(k) > 3 {
 			t.Errorf("separator of %d bytes, want at most 3", len(k))
 		}
@@ -400,21 +401,20 @@ func TestWriteAfterSnapshotCopiesOnlyAPath(t *testing.T) {
 	s := tab.Snapshot()
 	pos := uint64(12345)
 	tab.Put(pos*0x9E3779B97F4A7C15, item{key: "12345", val: new(int)})
-	old := map[*node[item]]bool{}
-	var walk func(n *node[item], visit func(*node[item]))
-	walk = func(n *node[item], visit func(*node[item])) {
-		visit(n)
-		for _, kid := range n.kids {
-			walk(kid, visit)
+	fresh := 0
+	var compare func(a, b node[item])
+	compare = func(a, b node[item]) {
+		switch {
+		case a.in == nil && &a.slots[0] != &b.slots[0]:
+			fresh++
+		case a.in != b.in:
+			fresh++
+			for i := range a.in.kids {
+				compare(a.in.kids[i], b.in.kids[i])
+			}
 		}
 	}
-	walk(s.root, func(n *node[item]) { old[n] = true })
-	fresh := 0
-	walk(tab.root, func(n *node[item]) {
-		if !old[n] {
-			fresh++
-		}
-	})
+	compare(s.root, tab.root)
 	if fresh > 4 {
 		t.Errorf("one write copied %d nodes", fresh)
 	}

@@ -18,7 +18,7 @@ const (
 	// least minInner children.
 	maxDepth = 18
 	// window is the number of slots that a search looks at around its guess.
-	window = 16
+	window = 8
 )
 
 // slot is an element and its position, side by side because a lookup in a large
@@ -28,16 +28,24 @@ type slot[E Element] struct {
 	e   E
 }
 
-// node is a leaf (kids == nil) or an inner node. Its slices are its own: two nodes
-// never share an array, so that changing one in place can't be seen in a copy.
+// node is a leaf (in == nil) or leads to an inner node. Nodes lie in their parent's
+// array rather than behind pointers, which saves every lookup a miss in the cache.
+//
+// What a node refers to may be changed in place only in the epoch that it carries;
+// otherwise it is copied first, and no array is ever shared by two copies.
 type node[E Element] struct {
 	epoch uint64
 	slots []slot[E] // leaf only
-	// Inner only. All elements below kids[i] are at or above the separator
-	// (pos[i], keys[i]) and below the next one. Separator 0 is never looked at. A
-	// key is empty unless elements on both sides share the position, and never
-	// aliases an element's, which would keep a deleted value alive.
-	kids   []*node[E]
+	in    *inner[E]
+}
+
+// inner is an inner node: four slices of the same length. All elements below
+// kids[i] are at or above the separator (pos[i], keys[i]) and below the next one.
+type inner[E Element] struct {
+	kids []node[E]
+	// pos and keys are the separators; the first is never looked at. A key is empty
+	// unless elements on both sides share the position, and never aliases an
+	// element's, which would keep a deleted value alive.
 	pos    []uint64
 	keys   []string
 	counts []int // elements below each child
@@ -45,24 +53,30 @@ type node[E Element] struct {
 
 // size is the number of elements at and below n.
 func (n *node[E]) size() int {
-	if n.kids == nil {
+	if n.in == nil {
 		return len(n.slots)
 	}
 	sum := 0
-	for _, c := range n.counts {
+	for _, c := range n.in.counts {
 		sum += c
 	}
 	return sum
 }
 
-// clone is a copy of n that shares no array with it.
-func (n *node[E]) clone(epoch uint64) *node[E] {
-	if n.kids == nil {
-		return &node[E]{epoch: epoch, slots: slices.Clone(n.slots)}
+// own makes what n refers to writable. n itself must be already: it is the root, or
+// lies in an array of a node that is owned.
+func (n *node[E]) own(epoch uint64) {
+	if n.epoch == epoch {
+		return
 	}
-	return &node[E]{
-		epoch: epoch, kids: slices.Clone(n.kids), pos: slices.Clone(n.pos),
-		keys: slices.Clone(n.keys), counts: slices.Clone(n.counts),
+	n.epoch = epoch
+	if n.in == nil {
+		n.slots = slices.Clone(n.slots)
+		return
+	}
+	n.in = &inner[E]{
+		kids: slices.Clone(n.in.kids), pos: slices.Clone(n.in.pos),
+		keys: slices.Clone(n.in.keys), counts: slices.Clone(n.in.counts),
 	}
 }
 
@@ -91,8 +105,9 @@ func (n *node[E]) firstSlot(x uint64, s span) int {
 	if hi > window {
 		at := max(0, min(s.guess(x, hi)-window/2, hi-window))
 		below := uint64(0)
-		for _, sl := range p[at : at+window] {
-			_, borrow := bits.Sub64(sl.pos, x, 0)
+		near := p[at : at+window]
+		for i := range near {
+			_, borrow := bits.Sub64(near[i].pos, x, 0)
 			below += borrow
 		}
 		switch i := at + int(below); {
@@ -160,10 +175,10 @@ func elemIndex[E Element, K bytesOrString](n *node[E], pos uint64, key K, s span
 
 // childIndex is the index of the child that (pos, key) belongs to. It narrows s to
 // what the separators say about that child.
-func childIndex[E Element, K bytesOrString](n *node[E], pos uint64, key K, s *span) int {
+func childIndex[E Element, K bytesOrString](n *inner[E], pos uint64, key K, s *span) int {
 	i := firstAt(n.pos[1:], pos) + 1 // the first separator at or above pos
 	if i < len(n.pos) && n.pos[i] == pos {
-		i = afterKey(n, i, string(key))
+		i = afterKey(n, i, key)
 	}
 	if i < len(n.pos) {
 		s.hi = n.pos[i]
@@ -176,14 +191,14 @@ func childIndex[E Element, K bytesOrString](n *node[E], pos uint64, key K, s *sp
 
 // afterKey is the index of the first separator above (pos[i], key), where i is the
 // first separator of that position.
-func afterKey[E Element](n *node[E], i int, key string) int {
+func afterKey[E Element, K bytesOrString](n *inner[E], i int, key K) int {
 	lo, hi := i, i+1
 	for hi < len(n.pos) && n.pos[hi] == n.pos[i] {
 		hi++
 	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if n.keys[mid] <= key {
+		if n.keys[mid] <= string(key) {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -206,39 +221,30 @@ type path[E Element] struct {
 	i     int // in the leaf: where the element is, or belongs
 }
 
-// find follows (pos, key) down from the root, which must not be nil.
+// find follows (pos, key) down from the root.
 func find[E Element, K bytesOrString](t *Table[E], p *path[E], pos uint64, key K) (found bool) {
-	n, s := t.root, everything
-	for n.kids != nil {
-		i := childIndex(n, pos, key, &s)
+	n, s := &t.root, everything
+	for n.in != nil {
+		i := childIndex(n.in, pos, key, &s)
 		p.steps[p.depth] = step[E]{n, i}
 		p.depth++
-		n = n.kids[i]
+		n = &n.in.kids[i]
 	}
 	p.leaf = n
 	p.i, found = elemIndex(n, pos, key, s)
 	return found
 }
 
-// own makes every node of the path writable: those that a snapshot may hold are
-// replaced by copies.
+// own makes every node of the path writable: what a snapshot may hold is replaced
+// by copies.
 func (t *Table[E]) own(p *path[E]) {
-	if p.leaf.epoch == t.epoch {
-		return // then all above it are of this epoch, too
-	}
-	hook := &t.root
+	n := &t.root
 	for d := range p.steps[:p.depth] {
 		s := &p.steps[d]
-		s.n = t.owned(hook)
-		hook = &s.n.kids[s.i]
+		s.n = n
+		n.own(t.epoch)
+		n = &n.in.kids[s.i]
 	}
-	p.leaf = t.owned(hook)
-}
-
-// owned makes the node that hook points to writable.
-func (t *Table[E]) owned(hook **node[E]) *node[E] {
-	if (*hook).epoch != t.epoch {
-		*hook = (*hook).clone(t.epoch)
-	}
-	return *hook
+	n.own(t.epoch)
+	p.leaf = n
 }

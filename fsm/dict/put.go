@@ -8,9 +8,6 @@ import (
 // Put stores e at pos and returns the element with the same key that was there.
 func (t *Table[E]) Put(pos uint64, e E) (old E, replaced bool) {
 	t.mustBeWritable()
-	if t.root == nil {
-		t.root = &node[E]{epoch: t.epoch}
-	}
 	var p path[E]
 	found := find(t, &p, pos, e.Key())
 	t.own(&p)
@@ -21,7 +18,7 @@ func (t *Table[E]) Put(pos uint64, e E) (old E, replaced bool) {
 	}
 	t.size++
 	for _, s := range p.steps[:p.depth] {
-		s.n.counts[s.i]++
+		s.n.in.counts[s.i]++
 	}
 	if s := (slot[E]{pos, e}); len(p.leaf.slots) < maxLeaf {
 		p.leaf.slots = insertAt(p.leaf.slots, p.i, s)
@@ -54,13 +51,14 @@ func insertAt[T any](s []T, i int, v T) []T {
 func (t *Table[E]) splitLeaf(p *path[E], s slot[E]) {
 	left := p.leaf
 	at := p.cut(len(left.slots))
-	right := &node[E]{epoch: t.epoch, slots: cutTail(&left.slots, at)}
+	right := node[E]{epoch: t.epoch, slots: cutTail(&left.slots, at)}
 	if p.i < at || at == 0 {
 		left.slots = insertAt(left.slots, p.i, s)
 	} else {
 		right.slots = insertAt(right.slots, p.i-at, s)
 	}
-	t.addSibling(p, left, right)
+	pos, key := separator(left.slots, right.slots)
+	t.addSibling(p, right, pos, key)
 }
 
 // cut is where to split a full leaf: in the middle, but at the ends of the table
@@ -69,7 +67,7 @@ func (p *path[E]) cut(n int) int {
 	first, last := p.i == 0, p.i == n
 	for _, s := range p.steps[:p.depth] {
 		first = first && s.i == 0
-		last = last && s.i == len(s.n.kids)-1
+		last = last && s.i == len(s.n.in.kids)-1
 	}
 	switch {
 	case first:
@@ -90,8 +88,8 @@ func cutTail[T any](s *[]T, at int) []T {
 }
 
 // separator is the bound between two neighbouring leaves.
-func separator[E Element](left, right *node[E]) (uint64, string) {
-	last, first := left.slots[len(left.slots)-1], right.slots[0]
+func separator[E Element](left, right []slot[E]) (uint64, string) {
+	last, first := left[len(left)-1], right[0]
 	if last.pos != first.pos {
 		return first.pos, ""
 	}
@@ -103,13 +101,12 @@ func separator[E Element](left, right *node[E]) (uint64, string) {
 	return first.pos, strings.Clone(b[:n+1])
 }
 
-// addSibling hangs the new node right beside left, the leaf of the path, and
-// splits the inner nodes above as far as they are full.
-func (t *Table[E]) addSibling(p *path[E], left, right *node[E]) {
-	pos, key := separator(left, right)
+// addSibling hangs a new node right beside the leaf of the path, and splits the
+// inner nodes above as far as they are full.
+func (t *Table[E]) addSibling(p *path[E], right node[E], pos uint64, key string) {
 	for d := p.depth - 1; d >= 0; d-- {
-		n, i := p.steps[d].n, p.steps[d].i
-		n.counts[i] = left.size()
+		n, i := p.steps[d].n.in, p.steps[d].i
+		n.counts[i] = n.kids[i].size()
 		n.insertKid(i+1, pos, key, right)
 		if len(n.kids) <= maxInner {
 			return
@@ -119,22 +116,29 @@ func (t *Table[E]) addSibling(p *path[E], left, right *node[E]) {
 			at = len(n.kids) - minInner // ascending inserts leave full nodes behind
 		}
 		pos, key = n.pos[at], n.keys[at]
-		left, right = n, &node[E]{
-			epoch: t.epoch, pos: cutTail(&n.pos, at), keys: cutTail(&n.keys, at),
-			kids: cutTail(&n.kids, at), counts: cutTail(&n.counts, at),
-		}
-		right.keys[0] = ""
+		right = node[E]{epoch: t.epoch, in: n.cutTail(at)}
 	}
-	t.root = &node[E]{
-		epoch: t.epoch, pos: []uint64{0, pos}, keys: []string{"", key},
-		kids: []*node[E]{left, right}, counts: []int{left.size(), right.size()},
+	left := t.root
+	t.root = node[E]{epoch: t.epoch, in: &inner[E]{
+		kids: []node[E]{left, right}, pos: []uint64{0, pos}, keys: []string{"", key},
+		counts: []int{left.size(), right.size()},
+	}}
+}
+
+// cutTail takes the children from index at off n.
+func (n *inner[E]) cutTail(at int) *inner[E] {
+	tail := &inner[E]{
+		kids: cutTail(&n.kids, at), pos: cutTail(&n.pos, at),
+		keys: cutTail(&n.keys, at), counts: cutTail(&n.counts, at),
 	}
+	tail.keys[0] = ""
+	return tail
 }
 
 // rightmost says whether the inner node at depth d is the last one of its level.
 func (p *path[E]) rightmost(d int) bool {
 	for _, s := range p.steps[:d] {
-		if s.i != len(s.n.kids)-1 {
+		if s.i != len(s.n.in.kids)-1 {
 			return false
 		}
 	}
@@ -142,7 +146,7 @@ func (p *path[E]) rightmost(d int) bool {
 }
 
 // insertKid puts a child and its separator into an inner node.
-func (n *node[E]) insertKid(i int, pos uint64, key string, kid *node[E]) {
+func (n *inner[E]) insertKid(i int, pos uint64, key string, kid node[E]) {
 	n.pos = insertAt(n.pos, i, pos)
 	n.keys = insertAt(n.keys, i, key)
 	n.kids = insertAt(n.kids, i, kid)

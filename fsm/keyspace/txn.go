@@ -229,6 +229,9 @@ func (s *Space) flush(db int) {
 // a change of every key of both, also of absent ones.
 func (t *Txn) SwapDB(a, b int) {
 	s := t.space
+	if a == b {
+		return
+	}
 	s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a]
 	version := s.nextVersion()
 	s.dbs[a].base, s.dbs[b].base = version, version

@@ -96,8 +96,10 @@ const (
 // is a UUID, unless it is the same one.
 func ClusterInit(uuid string) Command { return command(cmdClusterInit, uuid) }
 
-// MemberSet adds a member, or replaces the addresses of one.
-func MemberSet(m Member) Command { return command(cmdMemberSet, m.ID, m.Raft, m.RESP, m.HTTP) }
+// MemberSet adds a member, or replaces what is known of one.
+func MemberSet(m Member) Command {
+	return command(cmdMemberSet, m.ID, m.Raft, m.RESP, m.HTTP, strconv.FormatBool(m.Learner), m.Dir)
+}
 
 // MemberDel removes a member; an unknown id is no error.
 func MemberDel(id string) Command { return command(cmdMemberDel, id) }
@@ -124,13 +126,18 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 	switch {
 	case name == cmdClusterInit && len(words) == 1:
 		return s.initCluster(words[0])
-	case name == cmdMemberSet && len(words) == 4:
-		return s.setMember(Member{ID: words[0], Raft: words[1], RESP: words[2], HTTP: words[3]})
+	case name == cmdMemberSet && len(words) == 6 && isBool(words[4]):
+		return s.setMember(Member{
+			ID: words[0], Raft: words[1], RESP: words[2], HTTP: words[3], Learner: words[4] == "true", Dir: words[5],
+		})
 	case name == cmdMemberDel && len(words) == 1:
 		return s.deleteMember(words[0]), nil
 	}
 	return s, fmt.Errorf("unknown system command %s of %d words", strconv.Quote(name), len(args))
 }
+
+// isBool says whether a word is one that strconv.FormatBool writes.
+func isBool(word string) bool { return word == "true" || word == "false" }
 
 func (s *State) initCluster(uuid string) (*State, error) {
 	switch have := s.ClusterID(); {

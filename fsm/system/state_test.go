@@ -20,7 +20,7 @@ func apply(t *testing.T, s *State, cmds ...Command) *State {
 
 func TestMembers(t *testing.T) {
 	a := Member{ID: "a", Raft: "h:1", RESP: "h:2", HTTP: "h:3"}
-	b := Member{ID: "b", Raft: "i:1", RESP: "i:2", HTTP: "i:3"}
+	b := Member{ID: "b", Raft: "i:1", RESP: "i:2", HTTP: "i:3", Learner: true, Dir: "d"}
 	moved := Member{ID: "a", Raft: "j:1", RESP: "j:2", HTTP: "j:3"}
 	tests := []struct {
 		name string
@@ -83,7 +83,7 @@ func TestClusterInit(t *testing.T) {
 func TestApplyRefuses(t *testing.T) {
 	for _, words := range [][]string{
 		nil, {"NOSUCH"}, {"MEMBER-SET", "a"}, {"MEMBER-DEL"}, {"CLUSTER-INIT"},
-		{"CLUSTER-INIT", ""}, {"MEMBER-SET", "", "r", "s", "h"},
+		{"CLUSTER-INIT", ""}, {"MEMBER-SET", "", "r", "s", "h", "false", "d"}, {"MEMBER-SET", "a", "r", "s", "h", "maybe", "d"},
 	} {
 		before := apply(t, nil, MemberSet(Member{ID: "a"}))
 		after, err := before.Apply(command(words...).Args)

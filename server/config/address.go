@@ -47,13 +47,13 @@ func (c *Config) checkAddresses() error {
 		flag := "--" + a.name + "-addr"
 		host, port, err := splitAddress(a.bind)
 		if err != nil {
-			return usagef("%s: %v", flag, err)
+			return Usagef("%s: %v", flag, err)
 		}
 		if port == 0 && !a.anyPort {
-			return usagef("%s: port 0 lets the system choose a port, but the other nodes must know it: choose one", flag)
+			return Usagef("%s: port 0 lets the system choose a port, but the other nodes must know it: choose one", flag)
 		}
 		if other, dup := seen[a.bind]; dup && port != 0 {
-			return usagef("%s and %s are both %s: each needs a port of its own", other, flag, a.bind)
+			return Usagef("%s and %s are both %s: each needs a port of its own", other, flag, a.bind)
 		}
 		seen[a.bind] = flag
 		if err := deriveAdvertise(a.name, a.bind, a.advertise); err != nil {
@@ -64,7 +64,7 @@ func (c *Config) checkAddresses() error {
 		}
 	}
 	if open != "" && c.RequirePass == "" && c.ProtectedMode != "no" {
-		return usagef("%s can be reached from other machines and no password is set: set --requirepass, or listen on 127.0.0.1, or allow it with --protected-mode no", open)
+		return Usagef("%s can be reached from other machines and no password is set: set --requirepass, or listen on 127.0.0.1, or allow it with --protected-mode no", open)
 	}
 	return nil
 }
@@ -73,13 +73,13 @@ func (c *Config) checkAddresses() error {
 func deriveAdvertise(name, bind string, advertise *string) error {
 	if *advertise == "" {
 		if host, _, _ := splitAddress(bind); isWildcard(host) {
-			return usagef("--%s-addr %s is every address of this machine: say by --%s-advertise HOST:PORT which one to tell the others", name, bind, name)
+			return Usagef("--%s-addr %s is every address of this machine: say by --%s-advertise HOST:PORT which one to tell the others", name, bind, name)
 		}
 		*advertise = bind
 		return nil
 	}
 	if err := checkDialable(*advertise); err != nil {
-		return usagef("--%s-advertise: %v", name, err)
+		return Usagef("--%s-advertise: %v", name, err)
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ type Config struct {
 	MaxClients    int           `group:"clients" name:"maxclients" default:"10000" help:"How many clients may be connected at once."`
 	Timeout       int           `group:"clients" default:"0" help:"Close a client's connection after this many idle seconds; 0 is never."`
 	TCPKeepAlive  int           `group:"clients" name:"tcp-keepalive" default:"300" help:"Seconds between TCP keep-alive probes; 0 is none."`
+	MaxBulk       Bytes         `group:"clients" name:"proto-max-bulk-len" default:"512mb" help:"Largest single argument of a command, in Redis's units (1k is 1000, 1kb 1024). The log takes no command above 16mb in any case."`
 	LogLevel      string        `group:"log" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat     string        `group:"log" enum:"text,json" default:"text" help:"text or json."`
 	ConfigFile    string        `group:"other" name:"config" placeholder:"FILE" type:"plain" help:"YAML file of settings, each under its flag's name without the dashes."`
@@ -51,7 +52,8 @@ type usageError string
 func (e usageError) Error() string        { return string(e) }
 func (e usageError) Is(target error) bool { return target == ErrUsage }
 
-func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+// Usagef makes an error of one line that matches ErrUsage.
+func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 const description = "A Redis-compatible server that keeps every acknowledged write on a majority of its nodes.\n\n" +
 	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine (raftkv run-local --help).\n\n" +
@@ -138,10 +140,10 @@ func PrintHelp(parser *kong.Kong) error {
 // check fills in what is derived and refuses what cannot work.
 func (c *Config) check() error {
 	if c.NodeID == "" {
-		return usagef("--node-id is missing: give this node a name that no other node of the cluster has, for example --node-id node1")
+		return Usagef("--node-id is missing: give this node a name that no other node of the cluster has, for example --node-id node1")
 	}
 	if err := CheckNodeID(c.NodeID); err != nil {
-		return usagef("--node-id: %v", err)
+		return Usagef("--node-id: %v", err)
 	}
 	if c.DataDir == "" {
 		c.DataDir = filepath.Join("data", c.NodeID)
@@ -155,7 +157,7 @@ func (c *Config) check() error {
 	for i, addr := range c.Join {
 		c.Join[i] = strings.TrimSpace(addr)
 		if err := checkDialable(c.Join[i]); err != nil {
-			return usagef("--join: %v", err)
+			return Usagef("--join: %v", err)
 		}
 	}
 	return nil
@@ -167,15 +169,16 @@ func (c *Config) checkNumbers() error {
 		got, min, max int64
 	}{
 		{"maxclients", int64(c.MaxClients), 1, 1 << 20},
+		{"proto-max-bulk-len", int64(c.MaxBulk), 1 << 20, 1<<63 - 1},
 		{"timeout", int64(c.Timeout), 0, 1<<31 - 1},
 		{"tcp-keepalive", int64(c.TCPKeepAlive), 0, 1<<31 - 1},
 	} {
 		if n.got < n.min || n.got > n.max {
-			return usagef("--%s must be between %d and %d, not %d", n.flag, n.min, n.max, n.got)
+			return Usagef("--%s must be between %d and %d, not %d", n.flag, n.min, n.max, n.got)
 		}
 	}
 	if c.LeaderWait < 0 || c.LeaderWait > time.Minute {
-		return usagef("--leader-wait must be between 0s and 1m, not %s", c.LeaderWait)
+		return Usagef("--leader-wait must be between 0s and 1m, not %s", c.LeaderWait)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 		NodeID: "node1", DataDir: filepath.Join("data", "node1"),
 		RaftAddr: "127.0.0.1:8000", RESPAddr: "127.0.0.1:6379", HTTPAddr: "127.0.0.1:8080",
 		RaftAdvertise: "127.0.0.1:8000", RESPAdvertise: "127.0.0.1:6379", HTTPAdvertise: "127.0.0.1:8080",
-		LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300,
+		LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20,
 		LogLevel: "info", LogFormat: "text",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -113,6 +113,8 @@ func TestRefusals(t *testing.T) {
 		{"protected", append(id, "--protected-mode", "maybe"), "", "", []string{"--protected-mode", "yes"}},
 		{"number", append(id, "--maxclients", "many"), "", "", []string{"--maxclients", "many"}},
 		{"range", append(id, "--maxclients", "0"), "", "", []string{"--maxclients", "between 1"}},
+		{"bulk", append(id, "--proto-max-bulk-len", "512k"), "", "", []string{"--proto-max-bulk-len", "1048576"}},
+		{"bulk's unit", append(id, "--proto-max-bulk-len", "1tb"), "", "", []string{"--proto-max-bulk-len", "1tb"}},
 		{"wait", append(id, "--leader-wait", "2h"), "", "", []string{"--leader-wait"}},
 		{"environment", id, "", "RAFTKV_TIMEOUT=soon", []string{"RAFTKV_TIMEOUT in the environment", "soon"}},
 		{"file typo", id, "\nnode_id: n", "", []string{"line 2", `"node_id"`, `did you mean "node-id"`}},
@@ -207,5 +209,22 @@ func TestVersion(t *testing.T) {
 func TestSecretHides(t *testing.T) {
 	if got := Secret("hunter2").String() + Secret("hunter2").LogValue().String(); strings.Contains(got, "hunter2") {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want Bytes
+		bad  bool
+	}{
+		{text: "0"}, {text: "1048576", want: 1 << 20}, {text: "5b", want: 5}, {text: "2k", want: 2000}, {text: "2KB", want: 2048},
+		{text: "3m", want: 3_000_000}, {text: "3mb", want: 3 << 20}, {text: "1g", want: 1_000_000_000}, {text: "1Gb", want: 1 << 30},
+		{text: "", bad: true}, {text: "mb", bad: true}, {text: "-1", bad: true}, {text: "1.5mb", bad: true}, {text: "9223372036854775807kb", bad: true},
+	} {
+		var got Bytes
+		if err := got.UnmarshalText([]byte(tt.text)); (err != nil) != tt.bad || got != tt.want {
+			t.Errorf("%q: got %d, %v", tt.text, got, err)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func (s *source) explain(err error) error {
 	if s.where != "" && strings.HasPrefix(text, "--"+s.flag) {
 		text = s.where + ": " + strings.TrimPrefix(text, "--")
 	}
-	return usagef("%s (see raftkv --help)", text)
+	return Usagef("%s (see raftkv --help)", text)
 }
 
 // load reads the file that --config or its variable names, if any.
@@ -89,7 +89,7 @@ func (s *source) load(ctx *kong.Context) error {
 	}
 	data, err := os.ReadFile(s.path)
 	if err != nil {
-		return usagef("--config: %v", err)
+		return Usagef("--config: %v", err)
 	}
 	var names []string
 	for _, f := range ctx.Model.Flags {
@@ -105,11 +105,11 @@ func (s *source) load(ctx *kong.Context) error {
 func parseYAML(path string, data []byte, known []string) (map[string]setting, error) {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return nil, usagef("%s: %s", path, firstLine(yaml.FormatError(err, false, false)))
+		return nil, Usagef("%s: %s", path, firstLine(yaml.FormatError(err, false, false)))
 	}
 	settings := make(map[string]setting)
 	if len(file.Docs) > 1 {
-		return nil, usagef("%s: one YAML document is expected, not %d", path, len(file.Docs))
+		return nil, Usagef("%s: one YAML document is expected, not %d", path, len(file.Docs))
 	}
 	for _, doc := range file.Docs {
 		var entries []*ast.MappingValueNode
@@ -120,7 +120,7 @@ func parseYAML(path string, data []byte, known []string) (map[string]setting, er
 		case *ast.MappingValueNode:
 			entries = []*ast.MappingValueNode{body}
 		default:
-			return nil, usagef("%s: a line for each setting is expected, for example node-id: node1", path)
+			return nil, Usagef("%s: a line for each setting is expected, for example node-id: node1", path)
 		}
 		for _, e := range entries {
 			if err := addSetting(settings, path, e, known); err != nil {
@@ -139,14 +139,14 @@ func addSetting(settings map[string]setting, path string, e *ast.MappingValueNod
 		ok = ok || k == name
 	}
 	if !ok {
-		return usagef("%s, line %d: there is no setting %q%s", path, line, name, suggest(name, known))
+		return Usagef("%s, line %d: there is no setting %q%s", path, line, name, suggest(name, known))
 	}
 	if before, dup := settings[name]; dup {
-		return usagef("%s, line %d: %s is already set in line %d", path, line, name, before.line)
+		return Usagef("%s, line %d: %s is already set in line %d", path, line, name, before.line)
 	}
 	value, err := scalarText(e.Value)
 	if err != nil {
-		return usagef("%s, line %d: %s: %v", path, line, name, err)
+		return Usagef("%s, line %d: %s: %v", path, line, name, err)
 	}
 	settings[name] = setting{value: value, line: line}
 	return nil

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/raftkv/raftkv/cluster"
+	"github.com/raftkv/raftkv/fsm"
+	"github.com/raftkv/raftkv/server"
+	"github.com/raftkv/raftkv/server/config"
+	"github.com/raftkv/raftkv/server/httpapi"
+	"github.com/raftkv/raftkv/server/metrics"
+)
+
+// The parts of the ten seconds that a node may take to end: handing leadership
+// over, letting what runs end, and closing what is on disk.
+const (
+	handOverTime = 4 * time.Second
+	drainTime    = 3 * time.Second
+	closeTime    = 2 * time.Second
+)
+
+// process is a running node with everything that belongs to it.
+type process struct {
+	cfg        *config.Config
+	log        *slog.Logger
+	machine    *fsm.Machine
+	node       *cluster.Node
+	server     *server.Server
+	http       *httpapi.Server
+	metrics    *metrics.Registry
+	resp, web  net.Listener
+	serving    sync.WaitGroup
+	failed     chan error    // a listener that failed
+	stop       chan struct{} // closed by SHUTDOWN
+	stopOnce   sync.Once
+	ver, build string
+}
+
+// runNode runs one node until it is told to stop.
+func runNode(args []string, env environment) error {
+	cfg, done, err := config.Parse(args, env.lookup, env.stdout)
+	if err != nil || done {
+		return err
+	}
+	// From here on a signal ends the node in good order, however early it comes.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	p := &process{
+		cfg: cfg, log: newLogger(cfg, env.stderr), machine: fsm.New(), metrics: metrics.New(),
+		failed: make(chan error, 2), stop: make(chan struct{}),
+	}
+	p.ver, p.build = config.Release()
+	if err := p.start(); err != nil {
+		return err
+	}
+	return p.wait(signals)
+}
+
+// newLogger makes the node's logger; every line names the node.
+func newLogger(cfg *config.Config, out io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // checked by config
+	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(out, o)
+	if cfg.LogFormat == "json" {
+		h = slog.NewJSONHandler(out, o)
+	}
+	return slog.New(h).With("node", cfg.NodeID)
+}
+
+// start opens everything, sockets first: a taken port is found out before
+// anything on disk is touched.
+func (p *process) start() (err error) {
+	if p.resp, err = listen("--resp-addr", p.cfg.RESPAddr); err != nil {
+		return err
+	}
+	if p.web, err = listen("--http-addr", p.cfg.HTTPAddr); err != nil {
+		p.resp.Close()
+		return err
+	}
+	defer func() {
+		if err != nil {
+			p.resp.Close()
+			p.web.Close()
+		}
+	}()
+	p.cfg.RESPAdvertise = announced(p.cfg.RESPAdvertise, p.resp)
+	p.cfg.HTTPAdvertise = announced(p.cfg.HTTPAdvertise, p.web)
+	if err := p.openNode(); err != nil {
+		return err
+	}
+	p.makeServers()
+	p.node.OnForward(p.server.RunForwarded)
+	if err := p.node.Start(); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		return errors.Join(err, p.node.Stop(ctx))
+	}
+	p.serve("RESP", func() error { return p.server.Serve(p.resp) })
+	p.serve("HTTP", func() error { return p.http.Serve(p.web) })
+	p.log.Info("node started", "version", p.ver, "commit", p.build, "data-dir", p.cfg.DataDir,
+		"resp", p.resp.Addr().String(), "http", p.web.Addr().String(), "raft", p.cfg.RaftAddr)
+	return nil
+}
+
+func (p *process) openNode() (err error) {
+	p.node, err = cluster.Open(cluster.Config{
+		NodeID: p.cfg.NodeID, DataDir: p.cfg.DataDir, Join: p.cfg.Join, LeaderWait: p.cfg.LeaderWait, Logger: p.log,
+		RaftAddr: p.cfg.RaftAddr, RaftAdvertise: p.cfg.RaftAdvertise,
+		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
+	}, p.machine)
+	var onAddress *net.OpError
+	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {
+		return explainListen("--raft-addr", p.cfg.RaftAddr, err)
+	}
+	return err
+}
+
+// makeServers makes what answers clients.
+func (p *process) makeServers() {
+	keepAlive := time.Duration(p.cfg.TCPKeepAlive) * time.Second
+	if keepAlive == 0 {
+		keepAlive = -1 // the server's word for none
+	}
+	p.server = server.New(server.Options{
+		NodeID: p.cfg.NodeID, Version: p.ver, Commit: p.build, ConfigFile: p.cfg.ConfigFile,
+		RequirePass: string(p.cfg.RequirePass), MaxClients: p.cfg.MaxClients,
+		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
+		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
+		Stop: p.askToStop, Logger: p.log,
+	}, p.node, p.machine)
+	p.watch()
+	p.http = httpapi.New(httpapi.Options{
+		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(), Password: p.server.Password,
+		MaxValue:       func() int64 { return min(int64(p.cfg.MaxBulk), p.server.MaxCommand()) },
+		MaxConnections: p.cfg.MaxClients, Logger: p.log,
+	})
+}
+
+// watch connects the metrics to those who know.
+func (p *process) watch() {
+	p.metrics.Watch(metrics.Source{
+		Connections: func() (c metrics.Connections) {
+			c.Open, c.Accepted, c.Rejected = p.server.Connections()
+			return c
+		},
+		Databases: func() []metrics.Database {
+			var dbs []metrics.Database
+			for _, db := range p.machine.Stats().Databases {
+				dbs = append(dbs, metrics.Database{Keys: db.Keys, Expires: db.Expires})
+			}
+			return dbs
+		},
+		Bytes:        func() int64 { return p.machine.Stats().Bytes },
+		Status:       p.node.Status,
+		LastSnapshot: p.node.LastSnapshot,
+		Version:      p.ver, Commit: p.build,
+	})
+}
+
+// serve runs a listener; that it fails by itself ends the node.
+func (p *process) serve(what string, fn func() error) {
+	p.serving.Go(func() {
+		if err := fn(); err != nil && !errors.Is(err, server.ErrClosed) {
+			p.failed <- fmt.Errorf("%s listener: %w", what, err)
+		}
+	})
+}
+
+// askToStop is the SHUTDOWN command.
+func (p *process) askToStop() { p.stopOnce.Do(func() { close(p.stop) }) }
+
+// wait returns once the node has ended: nil where it was asked to.
+func (p *process) wait(signals <-chan os.Signal) error {
+	select {
+	case s := <-signals:
+		p.log.Info("stopping", "signal", s.String())
+	case <-p.stop:
+		p.log.Info("stopping", "command", "SHUTDOWN")
+	case err := <-p.failed:
+		p.log.Error("stopping", "error", err)
+		p.end(signals)
+		return err
+	case err := <-p.node.Fatal():
+		// What is on disk or in memory is in doubt: nothing more may be done with it,
+		// least of all in good order.
+		return fmt.Errorf("this node cannot go on: %w", err)
+	}
+	return p.end(signals)
+}
+
+// end stops the node in the order that costs clients nothing: another node leads
+// first, then commands still under way get their replies, then the disk is let go.
+// A second signal, or an error that makes the disk doubtful, ends it at once.
+func (p *process) end(signals <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- p.endInOrder() }()
+	select {
+	case err := <-ended:
+		if err == nil {
+			p.log.Info("stopped")
+		}
+		return err
+	case err := <-p.node.Fatal():
+		return fmt.Errorf("this node cannot go on: %w", err)
+	case s := <-signals:
+		return fmt.Errorf("ended at once by a second signal (%s)", s)
+	}
+}
+
+func (p *process) endInOrder() error {
+	within := func(d time.Duration, what string, fn func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		if err := fn(ctx); err != nil {
+			p.log.Warn(what, "error", err)
+		}
+	}
+	within(handOverTime, "leadership could not be handed over", p.node.HandOver)
+	var drained sync.WaitGroup
+	drained.Go(func() { within(drainTime, "clients were cut off", p.server.Shutdown) })
+	drained.Go(func() { within(drainTime, "HTTP clients were cut off", p.http.Shutdown) })
+	drained.Wait()
+	p.serving.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return p.node.Stop(ctx)
+}

@@ -1,0 +1,185 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/keyspace"
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// mostDue is how many keys whose time has come one entry removes: enough to keep
+// up with any load, and no pause when a million keys are due at once. What is due
+// but not removed yet is gone for every reader all the same.
+const mostDue = 128
+
+// Apply runs one log entry. Positions must rise from call to call. replies is
+// nil where nobody waits for them; otherwise it has one Writer for each proposal
+// (each may be nil), which gets the replies of its commands, one after the other.
+// A mistake of a client is an error reply; a broken invariant panics, and leaves
+// the Machine locked: a node that goes on in a state that no other has is worse
+// than one that is down.
+func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
+	if b.Version != entry.Version {
+		panic(fmt.Sprintf("fsm: entry %d has version %d, this program applies %d", at.Index, b.Version, entry.Version))
+	}
+	if replies != nil && len(replies) != len(b.Proposals) {
+		panic(fmt.Sprintf("fsm: %d writers for %d proposals", len(replies), len(b.Proposals)))
+	}
+	m.mu.Lock()
+	before := m.advance(at)
+	a := applier{m: m, id: b.ID, now: max(before.now, b.Now), system: before.system}
+	m.expired.Add(uint64(m.keys.RemoveDue(a.now, mostDue)))
+	for i := range b.Proposals {
+		var w *resp.Writer
+		if replies != nil {
+			w = replies[i]
+		}
+		a.proposal(&b.Proposals[i], w)
+	}
+	m.publish(at, a.now, a.system)
+	m.mu.Unlock()
+}
+
+// Skip moves the applied position over an entry that holds no batch: Raft's own.
+func (m *Machine) Skip(at Position) {
+	m.mu.Lock()
+	before := m.advance(at)
+	m.publish(at, before.now, before.system)
+	m.mu.Unlock()
+}
+
+// advance checks that a position follows the last one. Callers hold mu.
+func (m *Machine) advance(at Position) *shown {
+	s := m.shown.Load()
+	if at.Index <= s.at.Index || at.Term < s.at.Term {
+		panic(fmt.Sprintf("fsm: entry %d of term %d after entry %d of term %d", at.Index, at.Term, s.at.Index, s.at.Term))
+	}
+	return s
+}
+
+// applier runs the proposals of one entry, under the Machine's lock.
+type applier struct {
+	m      *Machine
+	id     uint64 // the entry's, seed of all chance in it
+	now    int64
+	system *system.State
+	txn    *keyspace.Txn // of the last database used; nil before the first
+	// logged and local count the commands run so far. Chance in a logged command
+	// must not depend on the local ones: no other node has them.
+	logged, local uint64
+}
+
+func (a *applier) proposal(p *entry.Proposal, w *resp.Writer) {
+	switch {
+	case p.System:
+		for i := range p.Commands {
+			a.systemCommand(p.Commands[i].Args, w)
+		}
+	case !isDB(p.DB):
+		w.Error(resp.ErrDBRange)
+	case p.Atomic && !a.m.unchanged(p.Watches, a.now):
+		a.logged += countLogged(p.Commands)
+		w.NullArray()
+	default:
+		if p.Atomic {
+			w.Array(len(p.Commands))
+		}
+		for i := range p.Commands {
+			a.command(p.DB, &p.Commands[i], w)
+		}
+	}
+}
+
+// unchanged says whether every watched key has its version still. Callers hold mu.
+func (m *Machine) unchanged(watches []entry.Watch, now int64) bool {
+	for i := range watches {
+		w := &watches[i]
+		if !isDB(w.DB) || m.keys.Version(w.DB, w.Key, now) != w.Version {
+			return false
+		}
+	}
+	return true
+}
+
+func countLogged(cmds []entry.Command) (n uint64) {
+	for i := range cmds {
+		if !cmds[i].Read {
+			n++
+		}
+	}
+	return n
+}
+
+// command runs a command at its place in the entry. What only reads is left out
+// where nobody waits for its reply.
+func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer) {
+	if cmd.Read && w == nil {
+		return
+	}
+	t := a.in(db)
+	if cmd.Read {
+		a.local++
+		t.Seed = seed(a.id, 1<<63|a.local)
+	} else {
+		a.logged++
+		t.Seed = seed(a.id, a.logged)
+	}
+	mark := w.Mark()
+	c, err := find(cmd.Args)
+	switch {
+	case err != nil:
+	case c.Write == nil:
+		err = c.read(&t.View, cmd.Args, w)
+	case cmd.Read:
+		err = errNotARead // only this node has it: it must not change anything
+	default:
+		err = c.Write(t, cmd.Args, w)
+	}
+	if err != nil {
+		writeError(w, mark, err)
+	}
+}
+
+// in returns the entry's Txn for a database.
+func (a *applier) in(db int) *keyspace.Txn {
+	if a.txn == nil || a.txn.DB() != db {
+		a.txn = a.m.keys.Txn(db, a.now, 0)
+	}
+	return a.txn
+}
+
+func (a *applier) systemCommand(args [][]byte, w *resp.Writer) {
+	next, err := a.system.Apply(args)
+	if err == nil && next.ClusterID() != a.system.ClusterID() {
+		err = a.found(next)
+	}
+	if err != nil {
+		w.Error(resp.Error("ERR " + err.Error()))
+		return
+	}
+	a.system = next
+	w.OK()
+}
+
+// found makes the keyspace of a new cluster. Its UUID decides where keys lie, so
+// there must not have been any before.
+func (a *applier) found(next *system.State) error {
+	if a.m.keys.Counter() != 0 {
+		return fmt.Errorf("a cluster cannot be founded on keys that are there already")
+	}
+	a.m.keys = keyspace.New(next.HashKey())
+	a.txn = nil
+	return nil
+}
+
+// seed mixes two numbers well enough that neighbours have nothing in common. It
+// is the finalizer of MurmurHash3, twice.
+func seed(a, b uint64) uint64 { return mix(a ^ mix(b)) }
+
+func mix(x uint64) uint64 {
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd
+	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}

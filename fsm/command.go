@@ -1,0 +1,97 @@
+package fsm
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/raftkv/raftkv/fsm/commands"
+	"github.com/raftkv/raftkv/fsm/keyspace"
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/resp/spec"
+)
+
+// command is a data command ready to be found and run.
+type command struct {
+	commands.Command
+	sub *spec.Table[command] // of a container, otherwise nil
+}
+
+// table has all data commands. It never changes, so all Machines share it.
+var table = sync.OnceValue(func() *spec.Table[command] { return newTable(commands.All()) })
+
+func newTable(list []commands.Command) *spec.Table[command] {
+	items := make([]command, len(list))
+	for i := range list {
+		items[i].Command = list[i]
+		if len(list[i].Sub) > 0 {
+			items[i].sub = newTable(list[i].Sub)
+		}
+	}
+	return spec.NewTable(items, func(c *command) *spec.Command { return &c.Command.Command })
+}
+
+// errNotARead answers a write where only reads may run. The server asks Lookup
+// what a command is, so no client ever sees it.
+const errNotARead resp.Error = "ERR a command that writes cannot run as a read"
+
+// find is Lookup for those who run what they find. The error is a resp.Error.
+func find(args [][]byte) (*command, error) {
+	if len(args) == 0 {
+		return nil, resp.UnknownCommand([][]byte{nil})
+	}
+	c, ok := table().Get(args[0])
+	switch {
+	case !ok:
+		return nil, resp.UnknownCommand(args)
+	case c.sub != nil && len(args) > 1:
+		if c, ok = c.sub.Get(args[1]); !ok {
+			return nil, resp.UnknownSubcommand(args[0], args[1])
+		}
+	}
+	if !c.Accepts(len(args)) {
+		return nil, resp.WrongArity(c.FullName())
+	}
+	return c, nil
+}
+
+// read runs a command that changes nothing.
+func (c *command) read(v *keyspace.View, args [][]byte, w *resp.Writer) error {
+	switch {
+	case c.Read != nil:
+		return c.Read(v, args, w)
+	case c.Plain != nil:
+		return c.Plain(args, w)
+	}
+	return errNotARead
+}
+
+// writeError takes back what a handler wrote and answers with its error.
+func writeError(w *resp.Writer, mark int, err error) {
+	w.Truncate(mark)
+	var reply resp.Error
+	if !errors.As(err, &reply) {
+		reply = resp.Error("ERR " + err.Error())
+	}
+	w.Error(reply)
+}
+
+// Lookup finds the data command that args name (a subcommand where args[0] is a
+// container) and checks the number of arguments. The error is a resp.Error with
+// Redis's text: unknown command, unknown subcommand, wrong number of arguments.
+func (m *Machine) Lookup(args [][]byte) (*spec.Command, error) {
+	c, err := find(args)
+	if err != nil {
+		return nil, err
+	}
+	return &c.Command.Command, nil
+}
+
+// Specs returns the declarations of all data commands, with their Kind set.
+func (m *Machine) Specs() []spec.Command {
+	all := table().All()
+	specs := make([]spec.Command, len(all))
+	for i := range all {
+		specs[i] = all[i].Command.Command
+	}
+	return specs
+}

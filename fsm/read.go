@@ -1,0 +1,74 @@
+package fsm
+
+import (
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/keyspace"
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// Read runs a proposal that only reads, in the state as it is, beside other reads.
+// now is the clock that times to live are told by: the leader's, on a follower
+// Machine.Now; what is before the logged clock counts as that. Its only error is
+// system.ErrTickNeeded: something is due by now but not yet by the logged clock,
+// so read again when that has reached now. w is unchanged then.
+func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	logged := m.Now()
+	r := reader{m: m, at: keyspace.Instant{Logged: logged, Now: max(now, logged)}, w: w}
+	mark := w.Mark()
+	switch {
+	case !isDB(p.DB):
+		w.Error(resp.ErrDBRange)
+	case p.Atomic && !r.unchanged(p.Watches):
+		w.NullArray()
+	default:
+		if p.Atomic {
+			w.Array(len(p.Commands))
+		}
+		r.commands(p)
+	}
+	if r.tick {
+		w.Truncate(mark)
+		return system.ErrTickNeeded
+	}
+	return nil
+}
+
+// reader answers one proposal, under the Machine's read lock.
+type reader struct {
+	m    *Machine
+	at   keyspace.Instant
+	w    *resp.Writer
+	tick bool
+}
+
+// unchanged checks the watches. A watched key that is due counts as changed once
+// the log says so, which the tick will bring about.
+func (r *reader) unchanged(watches []entry.Watch) bool {
+	for i := range watches {
+		if w := &watches[i]; isDB(w.DB) {
+			v := r.m.keys.View(w.DB, r.at)
+			v.Exists(w.Key)
+			r.tick = r.tick || v.TickNeeded()
+		}
+	}
+	return r.m.unchanged(watches, r.at.Logged)
+}
+
+func (r *reader) commands(p *entry.Proposal) {
+	v := r.m.keys.View(p.DB, r.at)
+	for i := range p.Commands {
+		v.Seed = seed(r.m.reads.Add(1), r.m.Applied().Index)
+		mark := r.w.Mark()
+		c, err := find(p.Commands[i].Args)
+		if err == nil {
+			err = c.read(v, p.Commands[i].Args, r.w)
+		}
+		if err != nil {
+			writeError(r.w, mark, err)
+		}
+	}
+	r.tick = r.tick || v.TickNeeded()
+}

@@ -1,0 +1,154 @@
+package fsm
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+)
+
+func TestRead(t *testing.T) {
+	tests := []struct {
+		name  string
+		lines []string
+		want  string
+	}{
+		{"value", []string{"GET k"}, "$1 v"},
+		{"several", []string{"GET k", "GET absent", "STRLEN k"}, "$1 v $-1 :1"},
+		{"error between", []string{"GET k", "NOSUCH", "GETRANGE k a b", "GET k"},
+			"$1 v -ERR unknown command 'NOSUCH', with args beginning with:  -ERR value is not an integer or out of range $1 v"},
+		{"time to live by the reader's clock", []string{"PTTL e", "PEXPIRETIME e"}, ":700 :1700000001000"},
+		{"counts", []string{"DBSIZE", "EXISTS k e k"}, ":2 :3"},
+	}
+	r := newRig(t)
+	r.do("SET k v", "SET e v PX 1000")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := r.read(start+300, tt.lines...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.want(tt.name, got, tt.want)
+		})
+	}
+	if got, _ := r.read(start-5000, "PTTL e"); got != ":1000" {
+		t.Errorf("a clock before the logged one: PTTL %s, want :1000", got)
+	}
+}
+
+func TestReadAtomic(t *testing.T) {
+	r := newRig(t)
+	r.do("SET k v")
+	w := resp.NewWriter(3, nil)
+	p := entry.Proposal{Atomic: true, Watches: r.watch(0, "k"), Commands: writes("GET k", "GET absent")}
+	if err := r.m.Read(&p, start, w); err != nil || short(w) != "*2 $1 v _" {
+		t.Errorf("got %q, %v", short(w), err)
+	}
+	r.do("SET k w")
+	w.Reset(3)
+	if err := r.m.Read(&p, start, w); err != nil || short(w) != "_" {
+		t.Errorf("after a change: got %q, %v", short(w), err)
+	}
+	w.Reset(2)
+	if err := r.m.Read(&entry.Proposal{DB: 16, Commands: writes("GET k")}, start, w); err != nil || short(w) != "-ERR DB index is out of range" {
+		t.Errorf("database 16: got %q, %v", short(w), err)
+	}
+}
+
+// TestReadNeedsTick: what is due by the leader's clock but not by the logged one
+// is neither there nor gone until an entry says so.
+func TestReadNeedsTick(t *testing.T) {
+	tests := []struct {
+		line string
+		tick bool
+		want string // after the tick
+	}{
+		{"GET e", true, "$-1"},
+		{"TTL e", true, ":-2"},
+		{"EXISTS k e", true, ":1"},
+		{"MGET k e", true, "*2 $1 v $-1"},
+		{"DBSIZE", true, ":1"},
+		{"KEYS *", true, "*1 $1 k"},
+		{"RANDOMKEY", true, "$1 k"},
+		{"SCAN 0", true, "*2 $1 0 *1 $1 k"},
+		{"GET k", false, "$1 v"},
+		{"GET absent", false, "$-1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			r := newRig(t)
+			r.do("SET k v", "SET e v PX 100")
+			w := resp.NewWriter(2, nil)
+			w.OK()
+			err := r.m.Read(&entry.Proposal{Commands: writes("GET k", tt.line)}, start+100, w)
+			if tick := errors.Is(err, system.ErrTickNeeded); tick != tt.tick || err != nil && !tick {
+				t.Fatalf("got error %v, want a tick: %v", err, tt.tick)
+			}
+			if err != nil && short(w) != "+OK" {
+				t.Errorf("the reply was left at %q", short(w))
+			}
+			r.now += 100
+			r.apply()
+			got, err := r.read(r.now, tt.line)
+			if err != nil || got != tt.want {
+				t.Errorf("after the tick: got %q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadWatchNeedsTick(t *testing.T) {
+	r := newRig(t)
+	r.do("SET k v", "SET e v PX 100")
+	p := entry.Proposal{Atomic: true, Watches: r.watch(0, "e"), Commands: writes("GET k")}
+	if err := r.m.Read(&p, start+100, resp.NewWriter(2, nil)); !errors.Is(err, system.ErrTickNeeded) {
+		t.Errorf("got error %v", err)
+	}
+}
+
+// TestRandomKeyVaries: two reads of one state need not pick the same.
+func TestRandomKeyVaries(t *testing.T) {
+	r := newRig(t)
+	r.do("MSET a 1 b 1 c 1 d 1 e 1 f 1 g 1 h 1")
+	first, _ := r.read(start, "RANDOMKEY")
+	for range 200 {
+		if got, _ := r.read(start, "RANDOMKEY"); got != first {
+			return
+		}
+	}
+	t.Errorf("200 reads picked %q", first)
+}
+
+func TestLookup(t *testing.T) {
+	tests := []struct{ line, name, err string }{
+		{"get k", "get", ""},
+		{"SET k v EX 5", "set", ""},
+		{"object encoding k", "object|encoding", ""},
+		{"nosuch", "", "ERR unknown command 'nosuch', with args beginning with: "},
+		{"NoSuch a b", "", "ERR unknown command 'NoSuch', with args beginning with: 'a' 'b' "},
+		{"GET", "", "ERR wrong number of arguments for 'get' command"},
+		{"Get a b", "", "ERR wrong number of arguments for 'get' command"},
+		{"SET k", "", "ERR wrong number of arguments for 'set' command"},
+		{"OBJECT", "", "ERR wrong number of arguments for 'object' command"},
+		{"object foo k", "", "ERR unknown subcommand 'foo'. Try OBJECT HELP."},
+		{"OBJECT ENCODING", "", "ERR wrong number of arguments for 'object|encoding' command"},
+		{"OBJECT ENCODING a b", "", "ERR wrong number of arguments for 'object|encoding' command"},
+		{"", "", "ERR unknown command '', with args beginning with: "},
+	}
+	m := New()
+	for _, tt := range tests {
+		c, err := m.Lookup(words(tt.line))
+		var reply resp.Error
+		switch {
+		case tt.err == "" && (err != nil || c.FullName() != tt.name):
+			t.Errorf("%q: got %v, %v", tt.line, c, err)
+		case tt.err != "" && (!errors.As(err, &reply) || string(reply) != tt.err):
+			t.Errorf("%q: got error %v, want %s", tt.line, err, tt.err)
+		}
+	}
+	if len(m.Specs()) == 0 {
+		t.Error("no declarations")
+	}
+}

@@ -1,0 +1,63 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"io"
+
+	"github.com/raftkv/raftkv/fsm/snapshot"
+)
+
+// Snapshot is the state at one position. It may be written from any goroutine
+// while the Machine goes on, any number of times. It needs no release: what only
+// it holds is freed with it.
+type Snapshot struct{ state snapshot.Frozen }
+
+// Snapshot returns the state as it is now; later entries do not change it. The
+// time it takes does not depend on the number of keys.
+func (m *Machine) Snapshot() *Snapshot {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.shown.Load()
+	return &Snapshot{snapshot.Frozen{
+		Meta:   snapshot.Meta{Index: s.at.Index, Term: s.at.Term, Now: s.now},
+		System: s.system,
+		Keys:   m.keys.Snapshot(),
+	}}
+}
+
+// Position returns the position that the snapshot was taken at.
+func (s *Snapshot) Position() Position {
+	return Position{Index: s.state.Index, Term: s.state.Term}
+}
+
+// WriteTo writes the snapshot's binary form: the same bytes on every replica.
+func (s *Snapshot) WriteTo(w io.Writer) (int64, error) { return snapshot.Write(w, &s.state) }
+
+// Digest is the SHA-256 of the binary form, so of everything that replicas must
+// agree on.
+func (s *Snapshot) Digest() [32]byte {
+	h := sha256.New()
+	if _, err := s.WriteTo(h); err != nil {
+		panic("fsm: digest: " + err.Error()) // a hash takes everything; so the state itself is broken
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// Digest returns the digest of the state as it is now: equal on all replicas at
+// the same position.
+func (m *Machine) Digest() [32]byte { return m.Snapshot().Digest() }
+
+// Restore replaces the state with the one that r holds, its position and clock
+// included, all or nothing: until the whole has been read and found sound, the
+// Machine goes on with the old one. The error is one line.
+func (m *Machine) Restore(r io.Reader) error {
+	loaded, err := snapshot.Read(r)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keys = loaded.Space
+	m.publish(Position{Index: loaded.Index, Term: loaded.Term}, loaded.Now, loaded.System)
+	return nil
+}
