@@ -24,6 +24,7 @@ const (
 	kindAnnounce
 	kindRemoved
 	kindRelay // an announcement by way of a member that may know the leader
+	kindHello // open to strangers: nothing but the handshake, which tells addresses
 )
 
 // handleCalls sets the handlers of all kinds.
@@ -53,6 +54,7 @@ func (n *Node) handleCalls() {
 	handle(n, kindAnnounce, false, func(ctx context.Context, m *system.Member) (any, error) {
 		return struct{}{}, n.announceHere(ctx, *m)
 	})
+	handle(n, kindHello, true, func(context.Context, *struct{}) (any, error) { return struct{}{}, nil })
 	handle(n, kindRelay, false, func(ctx context.Context, m *system.Member) (any, error) {
 		return struct{}{}, n.atLeader(ctx, kindAnnounce, m, func(ctx context.Context) error { return n.announceHere(ctx, *m) })
 	})
@@ -115,30 +117,37 @@ func open(text []byte, v any) error {
 	return json.Unmarshal(a.Value, v)
 }
 
-// ask calls a member with a JSON request.
-func (n *Node) ask(ctx context.Context, id string, k transport.Kind, req, v any) error {
-	text, err := json.Marshal(req)
+// request is a call whose request, and the answer if one is wanted, are JSON.
+type request struct {
+	kind   transport.Kind
+	body   any
+	answer any // a pointer; nil where nothing but success matters
+}
+
+// ask calls a member.
+func (n *Node) ask(ctx context.Context, id string, r request) error {
+	text, err := json.Marshal(r.body)
 	if err != nil {
 		return err
 	}
-	text, err = n.trans.Call(ctx, id, k, text)
+	text, err = n.trans.Call(ctx, id, r.kind, text)
 	if err != nil {
 		return err
 	}
-	return open(text, v)
+	return open(text, r.answer)
 }
 
 // askAddr calls whoever answers at an address.
-func (n *Node) askAddr(ctx context.Context, addr string, k transport.Kind, req, v any) error {
-	text, err := json.Marshal(req)
+func (n *Node) askAddr(ctx context.Context, addr string, r request) error {
+	text, err := json.Marshal(r.body)
 	if err != nil {
 		return err
 	}
-	_, text, err = n.trans.CallAddr(ctx, addr, k, text)
+	_, text, err = n.trans.CallAddr(ctx, addr, r.kind, text)
 	if err != nil {
 		return err
 	}
-	return open(text, v)
+	return open(text, r.answer)
 }
 
 // atLeader runs a request on the leader: here, or by a call. It waits for a
@@ -154,7 +163,7 @@ func (n *Node) atLeader(ctx context.Context, k transport.Kind, req any, here fun
 		case ok && self && (serving || n.raft.Load() == nil):
 			err = here(ctx)
 		case ok && !self:
-			err = n.ask(ctx, leader.ID, k, req, nil)
+			err = n.ask(ctx, leader.ID, request{kind: k, body: req})
 		}
 		retry := errors.Is(err, system.ErrNoLeader) || errors.Is(err, transport.ErrNotSent)
 		if err == nil || !retry {

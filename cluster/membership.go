@@ -148,10 +148,10 @@ func (n *Node) invite(ctx context.Context, r system.JoinRequest, known bool) (m 
 	if fresh {
 		cluster = id.UUID
 	}
-	err = n.askAddr(ctx, r.Raft, kindPledge, pledgeRequest{
+	err = n.askAddr(ctx, r.Raft, request{kind: kindPledge, answer: &m, body: pledgeRequest{
 		Cluster: cluster, Inviter: n.cfg.NodeID, ID: r.ID, Known: known,
 		Seeds: append(n.book.addresses(r.ID), n.trans.Addr()),
-	}, &m)
+	}})
 	if fresh {
 		defer func() {
 			n.mu.Lock()
@@ -294,7 +294,7 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 	// nobody: it can do no harm, having no vote.
 	tell, cancel := context.WithTimeout(ctx, roundWait)
 	defer cancel()
-	if err := n.ask(tell, id, kindRemoved, struct{}{}, nil); err != nil {
+	if err := n.ask(tell, id, request{kind: kindRemoved}); err != nil {
 		n.log.Warn("removed node not told", "node", id, "error", err)
 	}
 	return n.logSystem(ctx, system.MemberDel(id))
@@ -412,7 +412,7 @@ func (n *Node) join() {
 				continue
 			}
 			ctx, cancel := context.WithTimeout(n.ctx, 3*adminWait)
-			last = n.askAddr(ctx, seed, kindJoin, system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr()}, nil)
+			last = n.askAddr(ctx, seed, request{kind: kindJoin, body: system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr()}})
 			cancel()
 			if last == nil {
 				n.log.Info("joined", "by", seed)
@@ -432,6 +432,7 @@ func (n *Node) join() {
 func (n *Node) announce() {
 	for n.ctx.Err() == nil {
 		pause(n.ctx, 500*time.Millisecond)
+		n.greetSeeds()
 		n.syncClock()
 		// After a restart the Machine is empty until a leader is heard of, who may
 		// not be able to reach this node: not knowing counts as differing.
@@ -448,6 +449,25 @@ func (n *Node) announce() {
 	}
 }
 
+// greetSeeds looks for members at the Join addresses and the seeds while no leader
+// is known: where every node of a cluster has moved, the address books are of no
+// use, and the handshake with whoever answers there brings them up to date.
+func (n *Node) greetSeeds() {
+	if _, _, ok := n.Leader(); ok || n.raft.Load() == nil {
+		return
+	}
+	for _, seed := range append(slices.Clone(n.cfg.Join), n.state.Load().Seeds...) {
+		if seed == n.trans.Addr() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, roundWait)
+		if err := n.askAddr(ctx, seed, request{kind: kindHello}); err != nil {
+			n.log.Debug("no answer from seed", "seed", seed, "error", err)
+		}
+		cancel()
+	}
+}
+
 // announceTo sends this node's addresses to the leader. A leader that does not
 // know them cannot reach this node, which then hears of no leader; so where none
 // is known the other members are asked to pass them on.
@@ -461,7 +481,7 @@ func (n *Node) announceTo(ctx context.Context, me system.Member) error {
 		if string(s.ID) == me.ID {
 			continue
 		}
-		if err = n.ask(ctx, string(s.ID), kindRelay, me, nil); err == nil {
+		if err = n.ask(ctx, string(s.ID), request{kind: kindRelay, body: me}); err == nil {
 			return nil
 		}
 	}

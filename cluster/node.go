@@ -66,6 +66,7 @@ type Node struct {
 	mu       sync.Mutex // held while the data directory takes a step
 	dir      *dataDir   // its id is guarded by mu
 	inviting bool       // guarded by mu; this pristine node asked another for its pledge
+	cutting  sync.Mutex // one snapshot at a time, with its own TrailingLogs
 	members  sync.Mutex // one change of membership or leadership at a time
 
 	raft    atomic.Pointer[raftNode] // nil while pristine

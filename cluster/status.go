@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -176,18 +177,32 @@ func (n *Node) VotersAt(ctx context.Context) (int, error) {
 	return voters, nil
 }
 
-// Snapshot writes a snapshot now; see server.Replicator.
-func (n *Node) Snapshot(ctx context.Context) error {
+// Snapshot writes a snapshot now and cuts the log behind it, all of it; see
+// server.Replicator.
+func (n *Node) Snapshot(ctx context.Context) error { return n.snapshot(ctx, 0) }
+
+// snapshot writes a snapshot and leaves some entries before it in the log.
+func (n *Node) snapshot(ctx context.Context, trailing uint64) error {
 	r := n.raft.Load()
 	if r == nil {
 		return nil // nothing was ever written
 	}
 	done := make(chan error, 1)
-	go func() { done <- r.Snapshot().Error() }()
+	n.wg.Go(func() {
+		n.cutting.Lock()
+		defer n.cutting.Unlock()
+		conf := r.ReloadableConfig()
+		conf.TrailingLogs = trailing
+		err := r.ReloadConfig(conf)
+		if err == nil {
+			err = r.Snapshot().Error()
+		}
+		conf.TrailingLogs = trailingLogs
+		done <- errors.Join(err, r.ReloadConfig(conf))
+	})
 	select {
 	case err := <-done:
-		switch err {
-		case nil, raft.ErrNothingNewToSnapshot:
+		if err == nil || errors.Is(err, raft.ErrNothingNewToSnapshot) {
 			return nil
 		}
 		return refusedf("snapshot not written: %v", err)
@@ -207,7 +222,7 @@ func (n *Node) snapshots() {
 		if n.sinceSnapshot.Load() < enough || n.broken.Load() {
 			continue
 		}
-		if err := n.Snapshot(n.ctx); err != nil {
+		if err := n.snapshot(n.ctx, trailingLogs); err != nil {
 			n.log.Warn("snapshot", "error", err)
 			pause(n.ctx, adminWait)
 		}

@@ -30,7 +30,7 @@ func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
 	m.mu.Lock()
 	before := m.advance(at)
 	a := applier{m: m, id: b.ID, now: max(before.now, b.Now), system: before.system}
-	m.expired.Add(uint64(m.keys.RemoveDue(a.now, mostDue)))
+	m.expired += uint64(m.keys.RemoveDue(a.now, mostDue))
 	for i := range b.Proposals {
 		var w *resp.Writer
 		if replies != nil {
@@ -52,7 +52,7 @@ func (m *Machine) Skip(at Position) {
 
 // advance checks that a position follows the last one. Callers hold mu.
 func (m *Machine) advance(at Position) *shown {
-	s := m.shown.Load()
+	s := m.look()
 	if at.Index <= s.at.Index || at.Term < s.at.Term {
 		panic(fmt.Sprintf("fsm: entry %d of term %d after entry %d of term %d", at.Index, at.Term, s.at.Index, s.at.Term))
 	}
@@ -80,7 +80,6 @@ func (a *applier) proposal(p *entry.Proposal, w *resp.Writer) {
 	case !isDB(p.DB):
 		w.Error(resp.ErrDBRange)
 	case p.Atomic && !a.m.unchanged(p.Watches, a.now):
-		a.logged += countLogged(p.Commands)
 		w.NullArray()
 	default:
 		if p.Atomic {
@@ -101,15 +100,6 @@ func (m *Machine) unchanged(watches []entry.Watch, now int64) bool {
 		}
 	}
 	return true
-}
-
-func countLogged(cmds []entry.Command) (n uint64) {
-	for i := range cmds {
-		if !cmds[i].Read {
-			n++
-		}
-	}
-	return n
 }
 
 // command runs a command at its place in the entry. What only reads is left out

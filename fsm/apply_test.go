@@ -152,6 +152,7 @@ func TestDueKeysGoInSteps(t *testing.T) {
 	r.now += 1000
 	for _, stored := range []int{mostDue + 10, 10, 0} {
 		r.want("DBSIZE", r.do("DBSIZE", "KEYS *", "RANDOMKEY"), ":0 *0 $-1")
+		r.now-- // a clock that is behind stops nothing
 		if got := r.m.Stats().Databases[0].Keys; got != stored {
 			t.Errorf("%d keys stored, want %d", got, stored)
 		}
@@ -184,6 +185,20 @@ func TestFoundingNeedsNoKeys(t *testing.T) {
 		t.Errorf("cluster id %q after a refusal", id)
 	}
 	r.want("key", r.do("GET k"), "$1 v")
+}
+
+// TestFoundingAmongCommands: what follows in the entry works on the new keyspace.
+func TestFoundingAmongCommands(t *testing.T) {
+	r := &rig{t: t, m: New(), now: start}
+	got := r.apply(
+		entry.Proposal{Commands: writes("DEL k", "GET k")},
+		entry.Proposal{System: true, Commands: []entry.Command{system.ClusterInit("u")}},
+		entry.Proposal{Commands: writes("SET k v")},
+	)
+	want := []string{":0 $-1", "+OK", "+OK"}
+	if !reflect.DeepEqual(got, want) || r.do("GET k") != "$1 v" {
+		t.Errorf("got %q, want %q, and the key there", got, want)
+	}
 }
 
 func TestPositions(t *testing.T) {

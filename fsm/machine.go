@@ -8,7 +8,6 @@ package fsm
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/system"
@@ -22,12 +21,12 @@ type Machine struct {
 	mu   sync.RWMutex
 	keys *keyspace.Space // guarded by mu
 
-	// shown is what can be told without waiting for a long Apply or a Restore. It
-	// is replaced as a whole, under mu, after what it tells of is done.
-	shown atomic.Pointer[shown]
-
-	reads   atomic.Uint64 // makes chance in reads differ from read to read
-	expired atomic.Uint64
+	// brief is held for a moment only, so that what it guards can be told while a
+	// long command holds mu. Who needs both takes mu first.
+	brief   sync.Mutex
+	shown   *shown // guarded by brief; replaced by who holds mu, after what it tells of is done
+	reads   uint64 // guarded by brief; makes chance differ from read to read
+	expired uint64 // guarded by mu
 }
 
 // shown never changes once it is published.
@@ -44,40 +43,48 @@ type Position struct{ Index, Term uint64 }
 
 // New returns an empty Machine.
 func New() *Machine {
-	m := &Machine{keys: keyspace.New([16]byte{})}
-	m.shown.Store(&shown{})
-	return m
+	return &Machine{keys: keyspace.New([16]byte{}), shown: &shown{}}
+}
+
+// look returns what can be told at once.
+func (m *Machine) look() *shown {
+	m.brief.Lock()
+	defer m.brief.Unlock()
+	return m.shown
 }
 
 // publish shows the state after the entry at a position. Callers hold mu.
 func (m *Machine) publish(at Position, now int64, state *system.State) {
 	due, ok := m.keys.NextDue()
-	m.shown.Store(&shown{at: at, now: now, due: due, hasDue: ok, system: state})
+	next := &shown{at: at, now: now, due: due, hasDue: ok, system: state}
+	m.brief.Lock()
+	defer m.brief.Unlock()
+	m.shown = next
 }
 
 // Applied returns the position of the last entry applied or skipped.
-func (m *Machine) Applied() Position { return m.shown.Load().at }
+func (m *Machine) Applied() Position { return m.look().at }
 
 // Now returns the logged clock in Unix milliseconds, 0 before the first entry.
-func (m *Machine) Now() int64 { return m.shown.Load().now }
+func (m *Machine) Now() int64 { return m.look().now }
 
 // NextDue returns the earliest expiry time of any key, in Unix milliseconds.
 func (m *Machine) NextDue() (ms int64, ok bool) {
-	s := m.shown.Load()
+	s := m.look()
 	return s.due, s.hasDue
 }
 
 // ClusterID returns the cluster's UUID, empty before it is founded.
-func (m *Machine) ClusterID() string { return m.shown.Load().system.ClusterID() }
+func (m *Machine) ClusterID() string { return m.look().system.ClusterID() }
 
 // Members returns the members with the addresses they announced, ordered by id.
 func (m *Machine) Members() []system.Member {
-	return slices.Clone(m.shown.Load().system.Members())
+	return slices.Clone(m.look().system.Members())
 }
 
 // Member returns one member.
 func (m *Machine) Member(id string) (system.Member, bool) {
-	return m.shown.Load().system.Member(id)
+	return m.look().system.Member(id)
 }
 
 // Versions returns the keys' versions, for WATCH: an EXEC with these versions runs
@@ -116,7 +123,7 @@ type Stats struct {
 func (m *Machine) Stats() Stats {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	s := Stats{Bytes: m.keys.Bytes(), Expired: m.expired.Load()}
+	s := Stats{Bytes: m.keys.Bytes(), Expired: m.expired}
 	now := m.Now()
 	for db := range keyspace.Databases {
 		s.Databases = append(s.Databases, DBStats(m.keys.Stats(db, now)))

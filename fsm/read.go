@@ -15,8 +15,8 @@ import (
 func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	logged := m.Now()
-	r := reader{m: m, at: keyspace.Instant{Logged: logged, Now: max(now, logged)}, w: w}
+	logged, chance := m.beginRead()
+	r := reader{m: m, at: keyspace.Instant{Logged: logged, Now: max(now, logged)}, w: w, chance: chance}
 	mark := w.Mark()
 	switch {
 	case !isDB(p.DB):
@@ -36,12 +36,21 @@ func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
 	return nil
 }
 
+// beginRead returns the logged clock and a number that no other read gets.
+func (m *Machine) beginRead() (logged int64, chance uint64) {
+	m.brief.Lock()
+	defer m.brief.Unlock()
+	m.reads++
+	return m.shown.now, m.reads
+}
+
 // reader answers one proposal, under the Machine's read lock.
 type reader struct {
-	m    *Machine
-	at   keyspace.Instant
-	w    *resp.Writer
-	tick bool
+	m      *Machine
+	at     keyspace.Instant
+	w      *resp.Writer
+	chance uint64 // of this read; no part of the state
+	tick   bool
 }
 
 // unchanged checks the watches. A watched key that is due counts as changed once
@@ -60,7 +69,7 @@ func (r *reader) unchanged(watches []entry.Watch) bool {
 func (r *reader) commands(p *entry.Proposal) {
 	v := r.m.keys.View(p.DB, r.at)
 	for i := range p.Commands {
-		v.Seed = seed(r.m.reads.Add(1), r.m.Applied().Index)
+		v.Seed = seed(r.chance, uint64(i))
 		mark := r.w.Mark()
 		c, err := find(p.Commands[i].Args)
 		if err == nil {

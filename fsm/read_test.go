@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/raftkv/raftkv/fsm/entry"
@@ -150,5 +151,35 @@ func TestLookup(t *testing.T) {
 	}
 	if len(m.Specs()) == 0 {
 		t.Error("no declarations")
+	}
+}
+
+// TestLookupQuotes: how Redis 7.0.15 itself quotes what it does not know.
+func TestLookupQuotes(t *testing.T) {
+	x := strings.Repeat
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{[]string{"nosuch", x("x", 200), "y"}, "-ERR unknown command 'nosuch', with args beginning with: '" + x("x", 128) + "' "},
+		{[]string{"nosuch", x("x", 120), x("y", 16), "z"}, "-ERR unknown command 'nosuch', with args beginning with: '" + x("x", 120) + "' 'yyyyy' "},
+		{[]string{x("n", 300), "a"}, "-ERR unknown command '" + x("n", 128) + "', with args beginning with: 'a' "},
+		{[]string{"no\r\nsuch", "a\nb"}, "-ERR unknown command 'no  such', with args beginning with: 'a b' "},
+		{[]string{"no\x00such", "a\x00b", "c"}, "-ERR unknown command 'no', with args beginning with: 'a' 'c' "},
+		{[]string{"get\x00", "a"}, "-ERR unknown command 'get', with args beginning with: 'a' "},
+		{[]string{"object", x("f", 200)}, "-ERR unknown subcommand '" + x("f", 128) + "'. Try OBJECT HELP."},
+	}
+	for _, tt := range tests {
+		var cmd entry.Command
+		for _, arg := range tt.args {
+			cmd.Args = append(cmd.Args, []byte(arg))
+		}
+		w := resp.NewWriter(2, nil)
+		if err := New().Read(&entry.Proposal{Commands: []entry.Command{cmd}}, start, w); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSuffix(string(w.Bytes()), "\r\n"); got != tt.want {
+			t.Errorf("%q:\ngot  %q\nwant %q", tt.args, got, tt.want)
+		}
 	}
 }

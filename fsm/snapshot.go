@@ -17,7 +17,7 @@ type Snapshot struct{ state snapshot.Frozen }
 func (m *Machine) Snapshot() *Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.shown.Load()
+	s := m.look()
 	return &Snapshot{snapshot.Frozen{
 		Meta:   snapshot.Meta{Index: s.at.Index, Term: s.at.Term, Now: s.now},
 		System: s.system,

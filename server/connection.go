@@ -277,6 +277,8 @@ func cmdReset(s *Session, _ [][]byte, w *resp.Writer) error {
 	s.setReadonly(false)
 	s.setName("")
 	s.replies = replyOn
+	s.about.noEvict.Store(false)
+	s.about.noTouch.Store(false)
 	s.authed = s.srv.settings.password.Load() == nil
 	w.Simple("RESET")
 	return nil

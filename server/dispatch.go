@@ -1,7 +1,6 @@
 package server
 
 import (
-	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
 )
@@ -147,6 +146,3 @@ func (s *Session) setDB(db int) {
 	s.db = db
 	s.about.db.Store(int32(db))
 }
-
-// caller is what another node must know to run a command of this session.
-func (s *Session) caller() system.Caller { return system.Caller{DB: s.db, Proto: s.proto()} }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 
-	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
@@ -51,7 +50,7 @@ func (g *segment) eachOf(last *item, fn func(one *item)) {
 
 // readAt reads from the Machine, by a clock that a barrier gave. Where something
 // is due that the log does not yet say is due, it has the log say so first.
-func (s *Session) readAt(p *entry.Proposal, now int64, w *resp.Writer) error {
+func (s *Session) readAt(p *system.Content, now int64, w *resp.Writer) error {
 	for range 3 { // once is enough, unless a snapshot was installed in between
 		err := s.srv.machine.Read(p, now, w)
 		if !errors.Is(err, system.ErrTickNeeded) {
@@ -65,7 +64,7 @@ func (s *Session) readAt(p *entry.Proposal, now int64, w *resp.Writer) error {
 }
 
 // readTransaction answers an EXEC that changes nothing.
-func (g *segment) readTransaction(it *item, p *entry.Proposal, now int64) {
+func (g *segment) readTransaction(it *item, p *system.Content, now int64) {
 	if it.txn.own == 0 {
 		if err := g.s.readAt(p, now, g.s.out.w); err != nil {
 			g.refuse(it, err)
@@ -138,7 +137,7 @@ func (g *segment) readHere(it *item) {
 		g.readTransaction(it, &p.Proposal, g.now.now)
 		return
 	}
-	p := entry.Proposal{DB: it.db, Commands: []entry.Command{{Args: it.args, Read: true}}}
+	p := system.Content{DB: it.db, Commands: []system.Command{{Args: it.args, Read: true}}}
 	if err := g.s.readAt(&p, g.now.now, g.s.out.w); err != nil {
 		g.fail(it, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
@@ -185,7 +184,7 @@ func (g *segment) replies(data func(it *item)) {
 // propose makes the proposals: consecutive commands of one database become one,
 // an EXEC one of its own.
 func (g *segment) propose() (ps []system.Proposal) {
-	commands := make([]entry.Command, 0, g.commandCount())
+	commands := make([]system.Command, 0, g.commandCount())
 	open := -1 // the item that began the proposal that the next command may join
 	size := 0
 	for i := range g.items {
@@ -210,7 +209,7 @@ func (g *segment) propose() (ps []system.Proposal) {
 			}
 			size += n
 			p := &ps[len(ps)-1]
-			commands = append(commands, entry.Command{Args: it.args, Read: it.decl.Kind != spec.Write})
+			commands = append(commands, system.Command{Args: it.args, Read: it.decl.Kind != spec.Write})
 			p.Commands = commands[len(commands)-1-len(p.Commands) : len(commands) : len(commands)]
 			it.prop, it.last = len(ps)-1, true
 		default:

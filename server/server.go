@@ -51,8 +51,13 @@ type Server struct {
 	rep      Replicator
 	machine  *fsm.Machine
 	commands *commandTable
+	catalog  *catalog // session and data commands, for COMMAND
 	settings settings
 	stats    stats
+	base     baseline // of CONFIG RESETSTAT
+	rates    rates
+	saver    saver
+	slowlog  slowlog
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
@@ -96,9 +101,13 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 		s.now = time.Now
 	}
 	s.started = s.now()
+	s.rates.at = s.started
+	s.slowlog.init()
+	s.observe = s.observeSlow
 	s.runID = randomHex(20)
 	s.settings.apply(&o)
 	s.commands = newCommandTable(sessionCommands())
+	s.catalog = newCatalog(s.commands.byName.All(), m.Specs())
 	s.ctx, s.cut = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()

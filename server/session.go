@@ -68,6 +68,8 @@ type about struct {
 	watching atomic.Int32 // keys watched
 	blocked  atomic.Bool
 	readonly atomic.Bool
+	noEvict  atomic.Bool
+	noTouch  atomic.Bool
 
 	mu      sync.Mutex
 	name    string // guarded by mu
@@ -203,7 +205,7 @@ func (s *Session) parse(f guard.Frame) ([][]byte, error) {
 		return nil, err
 	}
 	if !ok || len(rest) > 0 || len(args) != f.Argc {
-		return nil, errors.New("Protocol error: invalid command")
+		return nil, guard.ProtocolError("invalid command")
 	}
 	for i, a := range args {
 		args[i] = a[:len(a):len(a)]

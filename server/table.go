@@ -37,6 +37,12 @@ func sessionCommands() []command {
 		clusterCommands(),
 		raftCommands(),
 		neverCommands(),
+		commandCommands(),
+		infoCommands(),
+		saveCommands(),
+		clientCommands(),
+		configCommands(),
+		slowlogCommands(),
 	}
 	var all []command
 	for _, l := range lists {

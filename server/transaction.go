@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 
-	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
@@ -112,10 +111,10 @@ func (t *transaction) empty() bool { return t.data == 0 && len(t.watches) == 0 }
 func (t *transaction) proposal(proto int) system.Proposal {
 	p := system.Proposal{Proto: proto}
 	p.DB, p.Atomic, p.Watches = t.db, true, t.watches
-	p.Commands = make([]entry.Command, 0, t.data)
+	p.Commands = make([]system.Command, 0, t.data)
 	for i := range t.queue {
 		if q := &t.queue[i]; q.cmd == nil {
-			p.Commands = append(p.Commands, entry.Command{Args: q.args, Read: q.decl.Kind != spec.Write})
+			p.Commands = append(p.Commands, system.Command{Args: q.args, Read: q.decl.Kind != spec.Write})
 		}
 	}
 	return p

@@ -131,10 +131,11 @@ func TestRandomKeyComesFromTheSeed(t *testing.T) {
 	}
 	different := map[string]bool{}
 	for seed := range uint64(200) {
-		if pick(seed) != pick(seed) {
-			t.Fatal("one seed, two keys")
+		key := pick(seed)
+		if again := pick(seed); again != key {
+			t.Fatalf("one seed, two keys: %q and %q", key, again)
 		}
-		different[pick(seed)] = true
+		different[key] = true
 	}
 	if len(different) < 50 {
 		t.Errorf("200 seeds gave %d keys of 100", len(different))

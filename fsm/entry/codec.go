@@ -109,13 +109,13 @@ func (p *Proposal) append(dst []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, flags)
 	if p.DB != 0 {
-		dst = binary.AppendUvarint(dst, uint64(p.DB))
+		dst = appendDB(dst, p.DB)
 	}
 	if len(p.Watches) > 0 {
 		dst = binary.AppendUvarint(dst, uint64(len(p.Watches)))
 		for i := range p.Watches {
 			w := &p.Watches[i]
-			dst = binary.AppendUvarint(dst, uint64(w.DB))
+			dst = appendDB(dst, w.DB)
 			dst = appendBytes(dst, w.Key)
 			dst = binary.AppendUvarint(dst, w.Version)
 		}
@@ -132,6 +132,10 @@ func (p *Proposal) append(dst []byte) []byte {
 	}
 	return dst
 }
+
+// appendDB appends a database's number, of which 32 bits count. One that cannot be
+// is for the Machine to refuse: an entry that cannot be decoded stops every node.
+func appendDB(dst []byte, db int) []byte { return binary.AppendUvarint(dst, uint64(uint32(db))) }
 
 func appendBytes(dst, b []byte) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
@@ -265,11 +269,11 @@ func (d *decoder) flags(known uint64) uint64 {
 
 func (d *decoder) db() int {
 	n := d.number()
-	if n > math.MaxInt32 {
+	if n > math.MaxUint32 {
 		d.corrupt("a database's number is too large")
 		return 0
 	}
-	return int(n)
+	return int(int32(n))
 }
 
 // count reads a number of things that take at least one byte each.

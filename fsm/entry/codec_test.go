@@ -66,6 +66,11 @@ func TestRoundTrip(t *testing.T) {
 			want: []Proposal{{System: true, Commands: []Command{cmd("MEMBER-SET", "n1", "r", "s", "h")}}},
 		},
 		{
+			name: "databases that cannot be",
+			in:   []Proposal{{DB: -1, Watches: []Watch{{DB: math.MinInt32, Key: []byte("w")}}, Commands: []Command{cmd("A")}}},
+			want: []Proposal{{DB: -1, Watches: []Watch{{DB: math.MinInt32, Key: []byte("w")}}, Commands: []Command{cmd("A")}}},
+		},
+		{
 			name: "large",
 			in:   []Proposal{{Commands: []Command{cmd("SET", "k", strings.Repeat("v", 1<<20))}}},
 			want: []Proposal{{Commands: []Command{cmd("SET", "k", strings.Repeat("v", 1<<20))}}},

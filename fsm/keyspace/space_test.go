@@ -73,6 +73,9 @@ func TestAgainstModel(t *testing.T) {
 		db, k, k2 := rnd.IntN(3), key(), key()
 		tx := s.Txn(db, now, 0)
 		value, exists := live(db, k)
+		if !exists {
+			value = modelValue{}
+		}
 		switch op := rnd.IntN(24); op {
 		case 0, 1, 2, 3:
 			text := strings.Repeat("v", []int{3, 5000, 70000}[rnd.IntN(3)]) + strconv.Itoa(step)
@@ -80,21 +83,7 @@ func TestAgainstModel(t *testing.T) {
 			tx.SetString(k, []byte(text), at)
 			model[db][string(k)] = modelValue{text, at}
 		case 4, 5, 6, 7, 8, 9:
-			offset := []int{0, len(value.text), len(value.text) / 2, len(value.text) + 10}[rnd.IntN(4)]
-			if !exists {
-				value, offset = modelValue{}, rnd.IntN(2)*9000
-			}
-			data := strings.Repeat("w", 1+rnd.IntN(100))
-			text := []byte(value.text)
-			if need := offset + len(data); need > len(text) {
-				text = append(text, make([]byte, need-len(text))...)
-			}
-			copy(text[offset:], data)
-			n, err := tx.WriteString(k, offset, []byte(data))
-			if n != len(text) || err != nil {
-				t.Fatalf("step %d: WriteString = %d, %v; want %d", step, n, err, len(text))
-			}
-			model[db][string(k)] = modelValue{string(text), value.expireAt}
+			model[db][string(k)] = writeModel(t, rnd, tx, k, value)
 		case 10, 11:
 			if got := tx.Delete(k); got != exists {
 				t.Fatalf("step %d: Delete = %v", step, got)
@@ -160,6 +149,24 @@ func TestAgainstModel(t *testing.T) {
 	}
 }
 
+// writeModel writes into a string at a random offset and returns what the model
+// must hold then. old is zero for an absent key.
+func writeModel(t *testing.T, rnd *rand.Rand, tx *Txn, k []byte, old modelValue) modelValue {
+	t.Helper()
+	offset := []int{0, len(old.text), len(old.text) / 2, len(old.text) + 10, 9000}[rnd.IntN(5)]
+	data := strings.Repeat("w", 1+rnd.IntN(100))
+	text := []byte(old.text)
+	if need := offset + len(data); need > len(text) {
+		text = append(text, make([]byte, need-len(text))...)
+	}
+	copy(text[offset:], data)
+	n, err := tx.WriteString(k, offset, []byte(data))
+	if n != len(text) || err != nil {
+		t.Fatalf("WriteString = %d, %v; want %d", n, err, len(text))
+	}
+	return modelValue{string(text), old.expireAt}
+}
+
 func countLive(m map[string]modelValue, now int64) int {
 	n := 0
 	for _, v := range m {
@@ -189,7 +196,7 @@ func TestParseInt(t *testing.T) {
 	}
 }
 
-// version reads a key's version and checks it against another.
+// TestVersions checks for many changes whether WATCH would notice them.
 func TestVersions(t *testing.T) {
 	key, now := []byte("k"), int64(1000)
 	set := func(s *Space) { s.Txn(0, now, 0).SetString(key, []byte("v"), 0) }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/system"
-	"github.com/raftkv/raftkv/resp"
 )
 
 // Read reads a state up to the end mark. The error is one line: ErrVersion or
@@ -164,7 +163,7 @@ func (l *loader) removals() {
 		slot, version := l.number(), l.number()
 		switch {
 		case l.err != nil:
-		case slot > resp.Slots || version == 0 || version > l.counter|1: // an expiry takes the odd number behind its key's
+		case slot > 1<<20 || version == 0 || version > l.counter|1: // an expiry takes the odd number behind its key's
 			l.corrupt("a removal version cannot be")
 		default:
 			if err := l.Space.LoadRemoval(db, int(slot)+keyspace.WholeDatabase, version); err != nil {

@@ -6,6 +6,8 @@ import "github.com/raftkv/raftkv/fsm/entry"
 type (
 	Command = entry.Command
 	Watch   = entry.Watch
+	// Content is what of a proposal goes into the log.
+	Content = entry.Proposal
 )
 
 // Proposal is an entry.Proposal on its way: with the protocol of its reply and

@@ -7,10 +7,14 @@ package system
 type Role string
 
 const (
-	Leader    Role = "leader"
-	Follower  Role = "follower"
+	// Leader is the one that takes writes.
+	Leader Role = "leader"
+	// Follower is a voter that follows.
+	Follower Role = "follower"
+	// Candidate is a voter that asks to become leader.
 	Candidate Role = "candidate"
-	Learner   Role = "learner"
+	// Learner follows without a vote.
+	Learner Role = "learner"
 )
 
 // Member is a node of the cluster and the addresses it announced, host:port each.

@@ -33,9 +33,14 @@ var rooms = []room{
 	{"cluster/batch", []string{"fsm/entry", "fsm/system"}},
 	{"cluster/logstore", nil},
 	{"cluster/transport", nil},
-	{"server", []string{"fsm", "fsm/system", "resp", "resp/spec", "server/*"}},
+	{"server", []string{"fsm", "fsm/system", "fsm/glob", "resp", "resp/spec", "server/*"}}, // glob: patterns of CONFIG GET and COMMAND LIST
 	{"server/*", []string{"resp", "resp/spec", "fsm/system"}},
 	{"cmd/server", []string{"server/**", "cluster/**", "fsm"}},
+	// The script corpus has a runner that is a Machine in memory, and reads and prints replies.
+	{"tests/scripts", []string{"tests/**", "fsm", "fsm/entry", "resp"}},
+	{"tests/scripts/golden", []string{"resp"}},
+	// The runners of the script corpus speak RESP, and one of them to a Machine.
+	{"tests/scripts/**", []string{"fsm", "fsm/entry", "fsm/system", "resp", "resp/spec", "tests/**"}},
 	{"tests/**", []string{"tests/**"}},
 }
 

@@ -100,6 +100,8 @@ func TestPlanted(t *testing.T) {
 		{"just small enough", Sizes, "resp/x.go", body("resp", strings.Repeat("\n", 97)), ""},
 		{"parameters", Sizes, "resp/x.go", "package resp\n\nfunc f(a, b, c int, d, e string) {}\n", "f has 5 parameters"},
 		{"four parameters", Sizes, "resp/x.go", "package resp\n\nfunc f(a, b int, c, d string) {}\n", ""},
+		{"another module's interface", Sizes, "cluster/transport/x.go", "package transport\n\nfunc (t *T) InstallSnapshot(a, b, c, d, e int) {}\n", ""},
+		{"not for functions", Sizes, "cluster/transport/x.go", "package transport\n\nfunc InstallSnapshot(a, b, c, d, e int) {}\n", "has 5 parameters"},
 
 		{"no init", Names, "server/x.go", "package server\n\nfunc init() {}\n", "an init function"},
 		{"a method may be called so", Names, "server/x.go", "package server\n\nfunc (r *r) init() {}\n", ""},

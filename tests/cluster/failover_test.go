@@ -84,7 +84,7 @@ func TestKillUnderLoad(t *testing.T) {
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
 	for w := range killWriters {
-		client := c.Client()
+		client := attentive(t, c)
 		writers.Go(func() { a.write(client, w, stop) })
 	}
 	var stopOnce sync.Once
@@ -104,6 +104,15 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 	end()
 	a.report(t, c, rounds)
+}
+
+// attentive returns a client that looks for the leader four times a second. By
+// default go-redis (9.23) asks again after a MOVED or a minute, not after a
+// refused connection: it goes on dialling a leader that was killed.
+func attentive(t *testing.T, c *proc.Cluster) redis.UniversalClient {
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), ClusterStateReloadInterval: 250 * time.Millisecond})
+	t.Cleanup(func() { client.Close() })
+	return client
 }
 
 // waitProgress waits until so many more writes were acknowledged.

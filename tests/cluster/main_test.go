@@ -20,7 +20,9 @@ const patience = 30 * time.Second
 var ctx = context.Background()
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silence{})
+	if os.Getenv("LOUD") == "" {
+		redis.SetLogger(silence{})
+	}
 	os.Exit(proc.Main(m))
 }
 

@@ -13,8 +13,7 @@ import (
 // again; then the leader itself leaves, asked at a follower.
 func TestJoinAndLeave(t *testing.T) {
 	c := proc.StartCluster(t, 3)
-	client := c.Client()
-	keys := fill(t, client, "k", 300)
+	keys := fill(t, c.Client(), "k", 300)
 
 	n4 := proc.NewNode(t, "node4").Start().WaitReady(patience)
 	c.Follower().MustDo("RAFT.JOIN", "node4", n4.Raft)
@@ -29,7 +28,7 @@ func TestJoinAndLeave(t *testing.T) {
 	asked := c.Follower()
 	asked.MustDo("RAFT.LEAVE", old.ID)
 	waitGone(t, c, old)
-	keys = append(keys, fill(t, client, "later", 100)...)
+	keys = append(keys, fill(t, c.Client(), "later", 100)...)
 	checkAll(t, c.Nodes, keys)
 	for _, n := range c.Nodes {
 		s, err := n.Status()
@@ -43,7 +42,7 @@ func TestJoinAndLeave(t *testing.T) {
 	self := c.Leader()
 	self.MustDo("RAFT.LEAVE")
 	waitGone(t, c, self)
-	checkAll(t, c.Nodes, append(keys, fill(t, client, "last", 100)...))
+	checkAll(t, c.Nodes, append(keys, fill(t, c.Client(), "last", 100)...))
 	if _, err := c.Leader().Do("RAFT.LEAVE", "nobody"); err == nil {
 		t.Error("a node that is none left without an error")
 	}

@@ -45,7 +45,7 @@ func TestRedirects(t *testing.T) {
 	})
 	t.Run("plain client reads its own after READONLY", func(t *testing.T) {
 		ro := follower.ReadOnly()
-		for i := range 200 {
+		for i := range 50 {
 			leader.MustDo("SET", "counter", i)
 			if got, err := ro.Get(ctx, "counter").Int(); err != nil || got != i {
 				t.Fatalf("read %d on the follower, %v, after %d was acknowledged", got, err, i)

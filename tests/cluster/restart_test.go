@@ -19,7 +19,7 @@ func TestKillAll(t *testing.T) {
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
 	for w := range 4 {
-		client := c.Client()
+		client := attentive(t, c)
 		writers.Go(func() { a.write(client, w, stop) })
 	}
 	a.waitProgress(t, 200)
@@ -58,13 +58,11 @@ func TestKillSingle(t *testing.T) {
 	}
 }
 
-// All nodes come back on other addresses of every kind, and find each other by
-// the seeds that --join names.
+// A node comes back on other addresses of every kind while the others run: they
+// learn them from it.
 func TestRestartElsewhere(t *testing.T) {
 	c := proc.StartCluster(t, 3)
 	keys := fill(t, c.Client(), "k", 100)
-
-	// One node moves while the others run: they learn its new address from it.
 	moved := c.Follower()
 	moved.Term()
 	moved.Raft, moved.RESP, moved.HTTP = proc.FreeAddr(t), proc.FreeAddr(t), proc.FreeAddr(t)
@@ -83,8 +81,13 @@ func TestRestartElsewhere(t *testing.T) {
 		return nil
 	})
 	checkAll(t, c.Nodes, keys)
+}
 
-	// All move at once: a quorum is found through the seeds alone.
+// All nodes come back on other addresses at once, and find each other by the
+// seeds that --join names.
+func TestRestartAllElsewhere(t *testing.T) {
+	c := proc.StartCluster(t, 3)
+	keys := fill(t, c.Client(), "k", 100)
 	for _, n := range c.Nodes {
 		n.Kill()
 		n.Raft, n.RESP, n.HTTP = proc.FreeAddr(t), proc.FreeAddr(t), proc.FreeAddr(t)
@@ -121,7 +124,10 @@ func TestRefusedStarts(t *testing.T) {
 		}, "photo.jpg"},
 		{"unknown flag", func(n *proc.Node) { n.Flags = []string{"--resp-adr", "x"} }, "--resp-adr"},
 		{"bad address", func(n *proc.Node) { n.HTTP = "nowhere" }, "nowhere"},
-		{"open without a password", func(n *proc.Node) { n.RESP = "0.0.0.0:0" }, "password"},
+		{"open without a password", func(n *proc.Node) {
+			n.Flags = []string{"--resp-advertise", n.RESP}
+			n.RESP = "0.0.0.0" + n.RESP[strings.LastIndex(n.RESP, ":"):]
+		}, "password"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := proc.NewNode(t, "refused")

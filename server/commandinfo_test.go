@@ -1,0 +1,74 @@
+package server
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/tests/scripts/golden"
+)
+
+// commandExceptions are where COMMAND INFO differs from Redis 7.0.15 on purpose.
+var commandExceptions = golden.Exceptions{
+	"raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.snapshot": ours, "raft.status": ours, "raft.transfer": ours,
+	"client|capa": "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
+}
+
+const ours = "of RaftKV, not of Redis"
+
+// TestCommandInfoIsRedis compares every command with what a real Redis says of it.
+func TestCommandInfoIsRedis(t *testing.T) {
+	want, err := golden.Commands()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newTestServer(t)
+	reply, err := resp.Parse([]byte(localDo(t, s, "COMMAND")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := golden.FromReply(reply)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) < 100 {
+		t.Errorf("%d commands only", len(got))
+	}
+	for _, line := range golden.Compare(got, want, commandExceptions) {
+		t.Error(line)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	s := newTestServer(t)
+	for _, tt := range []struct{ in, want string }{
+		{"COMMAND INFO nosuch", "*1\r\n*-1\r\n"},
+		{"COMMAND INFO client|nosuch get|x", "*2\r\n*-1\r\n*-1\r\n"},
+		{"COMMAND DOCS nosuch", "*0\r\n"},
+		{"COMMAND COUNT x", "-ERR wrong number of arguments for 'command|count' command\r\n"},
+		{"COMMAND NOSUCH", "-ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.\r\n"},
+		{"COMMAND LIST FILTERBY MODULE m", "*0\r\n"},
+		{"COMMAND LIST FILTERBY ACLCAT nosuch", "*0\r\n"},
+		{"COMMAND LIST FILTERBY PATTERN GETR*", "*1\r\n$8\r\ngetrange\r\n"},
+		{"COMMAND LIST FILTERBY PATTERN config|g*", "*1\r\n$10\r\nconfig|get\r\n"},
+		{"COMMAND LIST FILTERBY NONE x", "-ERR syntax error\r\n"},
+		{"COMMAND LIST FILTERBY", "-ERR syntax error\r\n"},
+		{"COMMAND GETKEYS mset a 1 b 2", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
+		{"COMMAND GETKEYS object encoding k", "*1\r\n$1\r\nk\r\n"},
+		{"COMMAND GETKEYS ping x", "-" + string(errNoKeyArguments) + "\r\n"},
+		{"COMMAND GETKEYS get k x", "-" + string(errCommandArity) + "\r\n"},
+		{"COMMAND GETKEYS nosuch x", "-" + string(errNoSuchCommand) + "\r\n"},
+		{"COMMAND GETKEYSANDFLAGS get k", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+RO\r\n+access\r\n"},
+	} {
+		if got := localDo(t, s, strings.Fields(tt.in)...); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.in, got, tt.want)
+		}
+	}
+	docs := localDo(t, s, "COMMAND", "DOCS")
+	if _, err := resp.Parse([]byte(docs)); err != nil {
+		t.Error(err)
+	}
+	if help := localDo(t, s, "COMMAND", "HELP"); !strings.Contains(help, "GETKEYS") {
+		t.Error(help)
+	}
+}

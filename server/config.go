@@ -1,0 +1,215 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/raftkv/raftkv/fsm/glob"
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/resp/spec"
+)
+
+func configCommands() []command { return []command{declConfig()} }
+
+func declConfig() command {
+	sub := func(name, syntax, summary string, run func(*Session, [][]byte, *resp.Writer) error) command {
+		return command{
+			Command: spec.Command{
+				Name: name, Syntax: syntax, Group: spec.Server, Flags: adminClient, Since: "2.0.0",
+				Cost: "O(N), where N is the number of parameters", Summary: summary,
+			},
+			run: run, early: true,
+		}
+	}
+	set := sub("SET", "parameter value [parameter value ...]", "Changes settings of this node, all of them or none, until it ends.", cmdConfigSet)
+	set.Tips = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
+	rewrite := sub("REWRITE", "", "Not available: the configuration file is never written.", cmdConfigRewrite)
+	rewrite.Since = "2.8.0"
+	return command{
+		Command: spec.Command{
+			Name: "CONFIG", Group: spec.Server, Since: "2.0.0", Cost: "Depends on subcommand.",
+			Summary: "A container for commands about this node's settings.",
+		},
+		sub: []command{
+			sub("GET", "parameter [parameter ...]", "Returns the settings whose names match a pattern.", cmdConfigGet),
+			helpCommand("CONFIG", spec.Server, spec.Loading|spec.Stale, "5.0.0"),
+			sub("RESETSTAT", "", "Sets INFO's counters to zero.", cmdConfigResetstat),
+			rewrite,
+			set,
+		},
+	}
+}
+
+// parameter is one setting. One without set is as it is for this server's whole
+// life, or for ever: it is shown because clients ask for it.
+type parameter struct {
+	name string
+	get  func(s *Server) string
+	// check reads a new value and returns what puts it into effect.
+	check func(s *Server, value string) (apply func(), err error)
+}
+
+// number is a whole number that may change while the server runs.
+func number(name string, least, most int64, field func(s *Server) settingField) parameter {
+	return parameter{
+		name: name,
+		get:  func(s *Server) string { return strconv.FormatInt(field(s).Load(), 10) },
+		check: func(s *Server, value string) (func(), error) {
+			n, ok := parseLong([]byte(value))
+			if !ok {
+				return nil, fmt.Errorf("argument couldn't be parsed into an integer")
+			}
+			if n < least || n > most {
+				return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
+			}
+			return func() { field(s).Store(n) }, nil
+		},
+	}
+}
+
+// settingField is a number that any goroutine may read and write.
+type settingField interface {
+	Load() int64
+	Store(n int64)
+}
+
+// fixed is a setting that never changes.
+func fixed(name, value string) parameter {
+	return parameter{name: name, get: func(*Server) string { return value }}
+}
+
+// parameters are ordered by name. Names, units and limits are Redis's.
+var parameters = []parameter{
+	fixed("appendonly", "no"),
+	fixed("cluster-enabled", "yes"),
+	fixed("databases", strconv.Itoa(databases)),
+	fixed("maxmemory", "0"),
+	fixed("maxmemory-policy", "noeviction"),
+	number("maxclients", 1, math.MaxUint32, func(s *Server) settingField { return &s.settings.maxClients }),
+	fixed("notify-keyspace-events", ""),
+	{name: "port", get: func(s *Server) string { return strconv.Itoa(s.port()) }},
+	{name: "proto-max-bulk-len", get: getMaxBulk, check: checkMaxBulk},
+	{name: "requirepass", get: (*Server).Password, check: checkPassword},
+	fixed("save", ""),
+	number("slowlog-log-slower-than", -1, math.MaxInt64, func(s *Server) settingField { return &s.slowlog.slower }),
+	number("slowlog-max-len", 0, math.MaxInt64, func(s *Server) settingField { return &s.slowlog.keep }),
+	number("tcp-keepalive", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.keepAlive }),
+	number("timeout", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.timeout }),
+}
+
+func getMaxBulk(s *Server) string { return strconv.FormatInt(s.settings.maxBulk.Load(), 10) }
+
+func checkMaxBulk(s *Server, value string) (func(), error) {
+	const least = 1 << 20
+	n, ok := parseBytes(value)
+	if !ok {
+		return nil, fmt.Errorf("argument must be a memory value")
+	}
+	if n < least {
+		return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, int64(math.MaxInt64))
+	}
+	return func() { s.settings.maxBulk.Store(n) }, nil
+}
+
+// checkPassword changes the password for those who connect from now on, as in
+// Redis: who has given the old one stays.
+func checkPassword(s *Server, value string) (func(), error) {
+	return func() { s.settings.setPassword(value) }, nil
+}
+
+// parseBytes reads a size with one of Redis's units. Source: redis/src/util.c:memtoull.
+func parseBytes(text string) (int64, bool) {
+	text = strings.ToLower(text)
+	digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
+	unit, ok := map[string]int64{
+		"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20, "g": 1e9, "gb": 1 << 30,
+	}[text[digits:]]
+	n, err := strconv.ParseInt(text[:digits], 10, 64)
+	if !ok || err != nil || n > math.MaxInt64/unit {
+		return 0, false
+	}
+	return n * unit, true
+}
+
+func findParameter(name []byte) (*parameter, bool) {
+	for i := range parameters {
+		if strings.EqualFold(parameters[i].name, string(name)) {
+			return &parameters[i], true
+		}
+	}
+	return nil, false
+}
+
+func cmdConfigGet(s *Session, args [][]byte, w *resp.Writer) error {
+	var found []*parameter
+	for i := range parameters {
+		p := &parameters[i]
+		if slices.ContainsFunc(args[2:], func(pattern []byte) bool {
+			return glob.Match(strings.ToLower(string(pattern)), p.name)
+		}) {
+			found = append(found, p)
+		}
+	}
+	w.Map(len(found))
+	for _, p := range found {
+		w.BulkString(p.name)
+		w.BulkString(p.get(s.srv))
+	}
+	return nil
+}
+
+// cmdConfigSet checks all values before it changes anything.
+func cmdConfigSet(s *Session, args [][]byte, w *resp.Writer) error {
+	pairs := args[2:]
+	if len(pairs)%2 != 0 {
+		return resp.ErrSyntax
+	}
+	var apply []func()
+	var seen []*parameter
+	for i := 0; i < len(pairs); i += 2 {
+		p, ok := findParameter(pairs[i])
+		if !ok {
+			return resp.Error("ERR Unknown option or number of arguments for CONFIG SET - '" + string(pairs[i]) + "'")
+		}
+		seen = append(seen, p)
+	}
+	for i, p := range seen {
+		failed := func(why string) error {
+			return resp.Error("ERR CONFIG SET failed (possibly related to argument '" + p.name + "') - " + why)
+		}
+		if p.check == nil {
+			return failed("can't set immutable config")
+		}
+		if slices.Contains(seen[:i], p) {
+			return failed("duplicate parameter")
+		}
+		change, err := p.check(s.srv, string(pairs[2*i+1]))
+		if err != nil {
+			return failed(err.Error())
+		}
+		apply = append(apply, change)
+	}
+	for _, change := range apply {
+		change()
+	}
+	w.OK()
+	return nil
+}
+
+func cmdConfigResetstat(s *Session, _ [][]byte, w *resp.Writer) error {
+	now := s.srv.stats.read()
+	now.expired = s.srv.machine.Stats().Expired
+	s.srv.base.store(now)
+	w.OK()
+	return nil
+}
+
+func cmdConfigRewrite(s *Session, _ [][]byte, _ *resp.Writer) error {
+	if s.srv.opts.ConfigFile == "" {
+		return resp.Error("ERR The server is running without a config file")
+	}
+	return resp.Error("ERR Rewriting config file: not available, the file belongs to whoever wrote it; change it by hand")
+}

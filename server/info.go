@@ -1,0 +1,350 @@
+package server
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/resp/spec"
+)
+
+func infoCommands() []command { return []command{declInfo} }
+
+var declInfo = command{
+	Command: spec.Command{
+		Name: "INFO", Syntax: "[section [section ...]]", Group: spec.Server, Flags: spec.Loading | spec.Stale,
+		Categories: spec.CatDangerous, Since: "1.0.0", Cost: "O(N), where N is the number of nodes and clients",
+		Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+		Summary: "Returns what this node knows of itself, in sections of name:value lines.",
+	},
+	run: cmdInfo,
+}
+
+// infoSections are in the order in which they are written.
+var infoSections = []struct {
+	name, title string
+	write       func(r *report)
+}{
+	{"server", "Server", (*report).server},
+	{"clients", "Clients", (*report).clients},
+	{"memory", "Memory", (*report).memory},
+	{"persistence", "Persistence", (*report).persistence},
+	{"stats", "Stats", (*report).stats},
+	{"replication", "Replication", (*report).replication},
+	{"cpu", "CPU", (*report).cpu},
+	{"cluster", "Cluster", (*report).cluster},
+	{"keyspace", "Keyspace", (*report).keyspace},
+	{"raft", "Raft", (*report).raft},
+}
+
+// cmdInfo ends lines with CRLF: ioredis and lettuce split at that. What this
+// server does not measure it leaves out.
+func cmdInfo(s *Session, args [][]byte, w *resp.Writer) error {
+	asked := make(map[string]bool)
+	for _, a := range args[1:] {
+		asked[strings.ToLower(string(a))] = true
+	}
+	all := len(args) == 1 || asked["default"] || asked["all"] || asked["everything"]
+	r := &report{s: s, srv: s.srv}
+	for _, section := range infoSections {
+		if !all && !asked[section.name] {
+			continue
+		}
+		if r.b.Len() > 0 {
+			r.b.WriteString("\r\n")
+		}
+		r.b.WriteString("# " + section.title + "\r\n")
+		section.write(r)
+	}
+	w.Verbatim("txt", r.b.String())
+	return nil
+}
+
+// report is one answer of INFO in the making.
+type report struct {
+	s     *Session
+	srv   *Server
+	b     strings.Builder
+	known *system.Status
+}
+
+func (r *report) field(name string, value any) { fmt.Fprintf(&r.b, "%s:%v\r\n", name, value) }
+
+// status asks the other nodes once, and not for long: clients send INFO before
+// they use a connection.
+func (r *report) status() *system.Status {
+	if r.known == nil {
+		ctx, cancel := context.WithTimeout(r.s.ctx, roleTimeout)
+		defer cancel()
+		status := r.srv.rep.Status(ctx)
+		r.known = &status
+	}
+	return r.known
+}
+
+func (r *report) server() {
+	now := r.srv.now()
+	up := int64(now.Sub(r.srv.started) / time.Second)
+	commit := r.srv.opts.Commit
+	if commit == "" {
+		commit = "00000000"
+	}
+	executable, _ := os.Executable()
+	r.field("redis_version", RedisVersion)
+	r.field("redis_git_sha1", commit)
+	r.field("redis_mode", "cluster")
+	r.field("raftkv_version", r.srv.opts.Version)
+	r.field("os", runtime.GOOS+" "+runtime.GOARCH)
+	r.field("arch_bits", 32<<(^uint(0)>>63))
+	r.field("go_version", runtime.Version())
+	r.field("process_id", os.Getpid())
+	r.field("run_id", r.srv.runID)
+	r.field("tcp_port", r.srv.port())
+	r.field("server_time_usec", now.UnixMicro())
+	r.field("uptime_in_seconds", up)
+	r.field("uptime_in_days", up/(24*3600))
+	r.field("executable", executable)
+	r.field("config_file", r.srv.opts.ConfigFile)
+}
+
+// port is where the first listener listens, 0 where that is no TCP port.
+func (s *Server) port() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.listeners) > 0 {
+		if addr, ok := s.listeners[0].Addr().(*net.TCPAddr); ok {
+			return addr.Port
+		}
+	}
+	return 0
+}
+
+func (r *report) clients() {
+	all := r.srv.sessions.all()
+	blocked := 0
+	for _, s := range all {
+		if s.about.blocked.Load() {
+			blocked++
+		}
+	}
+	r.field("connected_clients", len(all))
+	r.field("cluster_connections", 0) // clients' ports carry no traffic between nodes
+	r.field("maxclients", r.srv.settings.maxClients.Load())
+	r.field("blocked_clients", blocked)
+	r.field("tracking_clients", 0)
+}
+
+func (r *report) memory() {
+	used, resident := memoryUse()
+	data := r.srv.machine.Stats().Bytes
+	r.field("used_memory", used)
+	r.field("used_memory_human", human(used))
+	r.field("used_memory_rss", resident)
+	r.field("used_memory_rss_human", human(resident))
+	r.field("used_memory_dataset", data)
+	r.field("maxmemory", 0)
+	r.field("maxmemory_human", "0B")
+	r.field("maxmemory_policy", "noeviction")
+	r.field("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(resident)/float64(max(used, 1))))
+	r.field("mem_allocator", "go")
+}
+
+// memoryUse returns the bytes that live and not yet collected objects take, and
+// what the process holds of the system's memory.
+func memoryUse() (used, resident uint64) {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64() - samples[2].Value.Uint64()
+}
+
+// human writes a size as Redis does. Source: redis/src/server.c:bytesToHuman.
+func human(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%dB", n)
+	}
+	size, unit := float64(n)/1024, 0
+	for ; size >= 1024 && unit < len("KMGTP")-1; unit++ {
+		size /= 1024
+	}
+	return fmt.Sprintf("%.2f%c", size, "KMGTP"[unit])
+}
+
+func (r *report) persistence() {
+	status := "ok"
+	if r.srv.saver.failed.Load() {
+		status = "err"
+	}
+	r.field("loading", 0)
+	r.field("async_loading", 0)
+	r.field("rdb_bgsave_in_progress", bit(r.srv.saver.running.Load()))
+	r.field("rdb_last_save_time", r.srv.lastSave())
+	r.field("rdb_last_bgsave_status", status)
+	r.field("aof_enabled", 0)
+	r.field("aof_rewrite_in_progress", 0)
+}
+
+func bit(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func (r *report) stats() {
+	base := r.srv.base.load()
+	now := r.srv.stats.read()
+	machine := r.srv.machine.Stats()
+	ops, in, out := r.srv.rates.measure(r.srv.now(), now)
+	r.field("total_connections_received", now.connections-base.connections)
+	r.field("total_commands_processed", now.commands-base.commands)
+	r.field("instantaneous_ops_per_sec", int64(ops))
+	r.field("total_net_input_bytes", now.bytesIn-base.bytesIn)
+	r.field("total_net_output_bytes", now.bytesOut-base.bytesOut)
+	r.field("instantaneous_input_kbps", fmt.Sprintf("%.2f", in/1024))
+	r.field("instantaneous_output_kbps", fmt.Sprintf("%.2f", out/1024))
+	r.field("rejected_connections", now.rejected-base.rejected)
+	r.field("expired_keys", machine.Expired-base.expired)
+	r.field("evicted_keys", 0)
+	r.field("total_error_replies", now.errors-base.errors)
+}
+
+// counts are the counters at one moment.
+type counts struct {
+	connections, rejected, commands, errors, bytesIn, bytesOut int64
+	expired                                                    uint64
+}
+
+func (s *stats) read() counts {
+	return counts{
+		connections: s.connections.Load(), rejected: s.rejected.Load(), commands: s.commands.Load(),
+		errors: s.errors.Load(), bytesIn: s.bytesIn.Load(), bytesOut: s.bytesOut.Load(),
+	}
+}
+
+// baseline is what CONFIG RESETSTAT subtracts from INFO's counters. The counters
+// themselves never go back: others read them too.
+type baseline struct {
+	mu     sync.Mutex
+	counts counts // guarded by mu
+}
+
+func (b *baseline) load() counts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.counts
+}
+
+func (b *baseline) store(c counts) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.counts = c
+}
+
+// rates are the means since the last time somebody asked, at least rateSpan ago.
+type rates struct {
+	mu           sync.Mutex
+	at           time.Time // guarded by mu: when then was counted
+	then         counts    // guarded by mu
+	ops, in, out float64   // guarded by mu: a second
+}
+
+const rateSpan = 100 * time.Millisecond
+
+func (r *rates) measure(now time.Time, c counts) (ops, in, out float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if span := now.Sub(r.at); span >= rateSpan {
+		seconds := span.Seconds()
+		r.ops = float64(c.commands-r.then.commands) / seconds
+		r.in = float64(c.bytesIn-r.then.bytesIn) / seconds
+		r.out = float64(c.bytesOut-r.then.bytesOut) / seconds
+		r.at, r.then = now, c
+	}
+	return r.ops, r.in, r.out
+}
+
+func (r *report) replication() {
+	applied := r.srv.machine.Applied().Index
+	leader, self, known := r.srv.rep.Leader()
+	if self {
+		r.field("role", "master")
+		r.replicas()
+	} else {
+		host, port := "", 0
+		if known {
+			host, port = r.s.endpoint(leader)
+		}
+		r.field("role", "slave")
+		r.field("master_host", host)
+		r.field("master_port", port)
+		r.field("master_link_status", map[bool]string{true: "up", false: "down"}[known])
+		r.field("master_sync_in_progress", 0)
+		r.field("slave_repl_offset", applied)
+		r.field("slave_read_only", 1)
+		r.field("connected_slaves", 0)
+	}
+	sum := sha1.Sum([]byte("raftkv cluster " + r.srv.machine.ClusterID()))
+	r.field("master_failover_state", "no-failover")
+	r.field("master_replid", hex.EncodeToString(sum[:]))
+	r.field("master_repl_offset", applied)
+}
+
+// replicas lists those that answer.
+func (r *report) replicas() {
+	var online []system.MemberStatus
+	for _, m := range r.status().Nodes {
+		if m.Reachable && m.ID != r.srv.opts.NodeID && m.RESP != "" {
+			online = append(online, m)
+		}
+	}
+	r.field("connected_slaves", len(online))
+	for i, m := range online {
+		host, port := r.s.endpoint(m.Member)
+		r.field(fmt.Sprintf("slave%d", i), fmt.Sprintf("ip=%s,port=%d,state=online,offset=%d,lag=%d",
+			host, port, m.MatchIndex, m.LastContactMS/1000))
+	}
+}
+
+func (r *report) cpu() {
+	system, user := cpuTime()
+	r.field("used_cpu_sys", fmt.Sprintf("%.6f", system.Seconds()))
+	r.field("used_cpu_user", fmt.Sprintf("%.6f", user.Seconds()))
+}
+
+func (r *report) cluster() { r.field("cluster_enabled", 1) }
+
+func (r *report) keyspace() {
+	for i, db := range r.srv.machine.Stats().Databases {
+		if db.Keys > 0 {
+			r.field(fmt.Sprintf("db%d", i), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", db.Keys, db.Expires, db.AvgTTL))
+		}
+	}
+}
+
+func (r *report) raft() {
+	status := r.status()
+	r.field("raft_node_id", status.NodeID)
+	r.field("raft_cluster_id", status.ClusterID)
+	r.field("raft_role", status.Role)
+	r.field("raft_term", status.Term)
+	r.field("raft_leader_id", status.Leader.ID)
+	r.field("raft_commit_index", status.CommitIndex)
+	r.field("raft_applied_index", status.AppliedIndex)
+	r.field("raft_last_log_index", status.LastLogIndex)
+	r.field("raft_snapshot_index", status.SnapshotIndex)
+	r.field("raft_nodes", len(status.Nodes))
+}
