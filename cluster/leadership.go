@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -89,6 +90,9 @@ func (n *Node) elsewhere() error {
 // for; being an entry of ours, it also tells all replicas the new leader's clock.
 func (n *Node) openTerm(r *raftNode, term uint64) {
 	n.clock.lead()
+	if off := n.clock.ahead(); off > time.Second || off < -time.Second {
+		n.log.Warn("the logged clock and this machine's differ; they close up by a tenth of the time that passes", "logged-ahead-by", off)
+	}
 	for n.ctx.Err() == nil && r.State() == raft.Leader && r.CurrentTerm() == term {
 		b := entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: n.clock.leaderNow()}
 		if cmds := n.openingCommands(); len(cmds) > 0 {

@@ -30,7 +30,7 @@ func declCluster() command {
 
 // clusterShows are the subcommands that tell something.
 func clusterShows() []command {
-	return []command{declClusterInfo, declClusterKeyslot, declClusterMyID, declClusterSlots}
+	return append([]command{declClusterInfo, declClusterKeyslot, declClusterMyID, declClusterSlots}, clusterNodeShows()...)
 }
 
 // helpCommand is a container's HELP, made from the declarations beside it.

@@ -11,7 +11,8 @@ import (
 // commandExceptions are where COMMAND INFO differs from Redis 7.0.15 on purpose.
 var commandExceptions = golden.Exceptions{
 	"raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.snapshot": ours, "raft.status": ours, "raft.transfer": ours,
-	"client|capa": "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
+	"cluster|myshardid": "of Redis 7.2",
+	"client|capa":       "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
 }
 
 const ours = "of RaftKV, not of Redis"

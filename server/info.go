@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"os"
@@ -297,9 +295,8 @@ func (r *report) replication() {
 		r.field("slave_read_only", 1)
 		r.field("connected_slaves", 0)
 	}
-	sum := sha1.Sum([]byte("raftkv cluster " + r.srv.machine.ClusterID()))
 	r.field("master_failover_state", "no-failover")
-	r.field("master_replid", hex.EncodeToString(sum[:]))
+	r.field("master_replid", r.srv.clusterName())
 	r.field("master_repl_offset", applied)
 }
 

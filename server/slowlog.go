@@ -48,8 +48,8 @@ func (s *Server) observeSlow(from *Session, args [][]byte, took time.Duration) {
 	if slower < 0 || took.Microseconds() < slower {
 		return
 	}
-	if c, ok := s.catalog.called(args); ok && c.Flags&spec.SkipSlowlog != 0 {
-		return
+	if c, ok := s.catalog.called(args); ok && (c.Flags&spec.SkipSlowlog != 0 || c.Name == "WAIT") {
+		return // waiting is what WAIT is for: Redis does not count it either
 	}
 	from.about.mu.Lock()
 	name := from.about.name
