@@ -23,7 +23,7 @@ func (n *Node) serving() (term uint64, ok bool) {
 }
 
 // Leader returns the leader with its announced addresses; self says whether it is
-// this node, ok is false where none is known.
+// this node, ok is false where none is known to be alive.
 func (n *Node) Leader() (m system.Member, self, ok bool) {
 	r := n.raft.Load()
 	if r == nil {
@@ -39,11 +39,14 @@ func (n *Node) Leader() (m system.Member, self, ok bool) {
 	case string(id) == n.cfg.NodeID:
 		return n.self(), true, true
 	}
-	if m, ok = n.machine.Member(string(id)); !ok {
-		// The entry that announces it has not reached this node yet.
+	if !n.trans.Linked(string(id)) {
+		// Its process is gone: nobody is sent there, and who asks waits for the next
+		// leader instead.
 		return system.Member{}, false, false
 	}
-	return m, false, true
+	// A member that is not known is announced by an entry yet to come.
+	m, ok = n.machine.Member(string(id))
+	return m, false, ok
 }
 
 // watchLeadership opens each term that this node leads, and wakes those who wait

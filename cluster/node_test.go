@@ -479,3 +479,23 @@ func TestDataDirRefusals(t *testing.T) {
 	n.trans.Close()
 	n.dir.close()
 }
+
+// A follower must not send clients to a leader whose process is gone, even before
+// any timeout has told it so.
+func TestDeadLeaderIsNotNamed(t *testing.T) {
+	nodes := trio(t)
+	nodes[0].write(t, "SET k v")
+	eventually(t, "the follower names the leader", func() bool { m, _, ok := nodes[1].Leader(); return ok && m.ID == "n1" })
+	nodes[0].trans.Close() // as kill -9 closes its sockets
+	eventually(t, "the follower notices within a heartbeat timeout", func() bool {
+		m, _, ok := nodes[1].Leader()
+		return !ok || m.ID != "n1"
+	})
+	if got := nodes[1].read(t, "GET k"); got != "$1\r\nv\r\n" {
+		t.Errorf("GET after the leader's death = %q", got)
+	}
+	leader := leaderOf(t, nodes[1:])
+	if reply, err := leader.do(0, words("SET k w")); err != nil || string(reply) != "+OK\r\n" {
+		t.Errorf("SET after the leader's death = %q, %v", reply, err)
+	}
+}

@@ -214,6 +214,9 @@ func (n *Node) sweep() {
 		if late := n.queue.TakeExpired(time.Now()); len(late) > 0 {
 			n.queue.Refuse(late, system.ErrNoLeader)
 		}
+		if _, ok := n.serving(); !ok && n.queue.Len() > 0 {
+			n.changed.Broadcast() // that a leader is linked again is told by nobody
+		}
 	}
 }
 

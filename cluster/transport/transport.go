@@ -196,6 +196,20 @@ func (t *Transport) SetIdentity(self Identity) {
 	t.closeLinks(func(l *link) bool { return l.stream != streamIntro && l.self != self })
 }
 
+// Linked reports whether a node of the cluster holds a connection open to this
+// one. A leader always does, to those it replicates to; when its process dies the
+// connection ends at once, long before a timeout tells.
+func (t *Transport) Linked(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for l := range t.links {
+		if l.peer.ID == id && l.dialled == "" && l.stream != streamIntro {
+			return true
+		}
+	}
+	return false
+}
+
 // Drop closes the connections dialled to a node, so that the next message dials
 // anew. It is never needed for an address that changes in Resolve.
 func (t *Transport) Drop(id string) {

@@ -30,6 +30,7 @@
 //
 //	@session    needs a server (MULTI, CLIENT ...): not for the Machine in memory
 //	@pinned     a connection's state is what it shows: no change of leader on the way
+//	@cluster    recorded from a Redis in cluster mode
 //	@since 7.2  written by hand, because the recorded Redis is older
 //	@differs    we differ from Redis on purpose: written by hand, with the reason
 //

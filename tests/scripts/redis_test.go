@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
 
@@ -25,7 +27,7 @@ func (r *realRedis) open() (client, error) { return dial("unix", r.socket) }
 
 // startRedis starts the real Redis: redis-server, or redis-check-rdb under that
 // name, which is the same program.
-func startRedis(t *testing.T) *realRedis {
+func startRedis(t *testing.T, flags ...string) *realRedis {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -41,7 +43,7 @@ func startRedis(t *testing.T) *realRedis {
 	r := &realRedis{socket: filepath.Join(dir, "s")}
 	var log bytes.Buffer
 	cmd := &exec.Cmd{Path: path, Stdout: &log, Stderr: &log}
-	cmd.Args = []string{"redis-server", "--port", "0", "--unixsocket", r.socket, "--save", "", "--appendonly", "no", "--dir", dir}
+	cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.socket, "--save", "", "--appendonly", "no", "--dir", dir}, flags...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +71,43 @@ func startRedis(t *testing.T) *realRedis {
 	return r
 }
 
+// startRedisCluster starts a Redis that is a cluster by itself.
+func startRedisCluster(t *testing.T) *realRedis {
+	t.Helper()
+	port := proc.FreeAddr(t)
+	port = port[strings.LastIndexByte(port, ':')+1:]
+	bus := proc.FreeAddr(t)
+	bus = bus[strings.LastIndexByte(bus, ':')+1:]
+	r := startRedis(t, "--bind", "127.0.0.1", "--port", port, "--cluster-enabled", "yes", "--cluster-port", bus)
+	c, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if v, err := c.do(2, []string{"CLUSTER", "ADDSLOTSRANGE", "0", "16383"}); err != nil || v.Err() != nil {
+		t.Fatal(resp.FormatCLI(v), err)
+	}
+	proc.Eventually(t, 20*time.Second, "the real cluster is up", func() error {
+		v, err := c.do(2, []string{"CLUSTER", "INFO"})
+		if err == nil && !strings.Contains(v.Text(), "cluster_state:ok") {
+			err = errors.New(v.Text())
+		}
+		return err
+	})
+	return r
+}
+
 // The scripts say what the real Redis answers; with -rewrite they are made to.
 func TestRedis(t *testing.T) {
-	r := startRedis(t)
+	alone, cluster := startRedis(t), startRedisCluster(t)
 	for _, s := range corpus(t) {
 		t.Run(s.path, func(t *testing.T) {
 			if s.has("since") || s.has("differs") {
 				t.Skip("written by hand: ", s.marks)
+			}
+			r := alone
+			if s.has("cluster") {
+				r = cluster
 			}
 			run(t, r, s)
 			if *rewrite && !t.Failed() {

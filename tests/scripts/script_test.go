@@ -42,7 +42,7 @@ type step struct {
 
 var markLine = regexp.MustCompile(`^# @(\w+) ?(.*)$`)
 
-var knownMarks = []string{"session", "pinned", "since", "differs"}
+var knownMarks = []string{"session", "pinned", "cluster", "since", "differs"}
 
 // corpus reads all scripts, sorted by path.
 func corpus(tb testing.TB) []*script {
