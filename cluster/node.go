@@ -48,6 +48,8 @@ type Config struct {
 	// LeaderWait is how long a request waits for a leader.
 	LeaderWait time.Duration
 	Logger     *slog.Logger
+	// OnBatch, where set, is told how many proposals went into each entry.
+	OnBatch func(proposals int)
 	// Clock replaces time.Now in tests.
 	Clock func() time.Time
 }

@@ -114,6 +114,9 @@ func (n *Node) proposeOne() {
 		f.writers = append(f.writers, resp.NewWriter(it.Proto, nil))
 	}
 	f.data = entry.Append(nil, &f.batch)
+	if n.cfg.OnBatch != nil {
+		n.cfg.OnBatch(len(items))
+	}
 	r := n.raft.Load()
 	n.flight.Store(f)
 	future := r.Apply(f.data, n.cfg.LeaderWait)

@@ -50,10 +50,12 @@ func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 func (s *Session) reject(decl *spec.Command, err error) {
 	if s.txn != nil {
 		s.txn.dirty = true
-		if decl != nil && decl.Name == "EXEC" {
+	}
+	if decl != nil && decl.Name == "EXEC" {
+		if s.txn != nil {
 			s.endTransaction()
-			err = resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
 		}
+		err = resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
 	}
 	s.local(func(*resp.Writer) error { return err })
 }

@@ -40,7 +40,10 @@ type Options struct {
 	MaxCommand  int64
 	OutputLimit int64 // bytes of messages that may wait for one slow client
 	// Stop asks the process to end, for SHUTDOWN; nil: SHUTDOWN is refused.
-	Stop   func()
+	Stop func()
+	// Wrote, where set, is told how long each write took its client to wait; those
+	// of one pipeline took as long as the pipeline. It is called often.
+	Wrote  func(took time.Duration)
 	Logger *slog.Logger     // nil: slog.Default()
 	Now    func() time.Time // nil: time.Now
 }
@@ -58,6 +61,7 @@ type Server struct {
 	rates    rates
 	saver    saver
 	slowlog  slowlog
+	tally    tally
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
@@ -103,11 +107,12 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 	s.started = s.now()
 	s.rates.at = s.started
 	s.slowlog.init()
-	s.observe = s.observeSlow
+	s.observe = s.observed
 	s.runID = randomHex(20)
 	s.settings.apply(&o)
 	s.commands = newCommandTable(sessionCommands())
 	s.catalog = newCatalog(s.commands.byName.All(), m.Specs())
+	s.tally = newTally(s.catalog.all)
 	s.ctx, s.cut = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()

@@ -21,7 +21,13 @@ func pair(t testing.TB, tweak ...func(*Transport)) (b *book, n1, n2 *Transport) 
 
 func TestCallOutcomes(t *testing.T) {
 	b, n1, n2 := pair(t)
-	b.set("gone", "127.0.0.1:1")
+	// A port that was free a moment ago; a fixed one may be taken.
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	b.set("gone", gone.Addr().String())
 	n2.Handle(6, false, func(context.Context, Peer, []byte) ([]byte, error) { return make([]byte, MaxMessage+1), nil })
 	n2.Handle(7, false, func(_ context.Context, from Peer, _ []byte) ([]byte, error) { return fmt.Append(nil, from), nil })
 	done, cancel := context.WithCancel(context.Background())

@@ -262,8 +262,11 @@ func TestNode(t *testing.T) {
 	if got := request(t, "GET", url+"/status", ""); !strings.Contains(got, `"leader":"`+resp+`"`) {
 		t.Errorf("the port that was chosen is not announced: %s", got)
 	}
-	if got := request(t, "GET", url+"/metrics", ""); !strings.Contains(got, `raftkv_keys{db="0"} 1`) {
-		t.Errorf("metrics: %s", got)
+	metrics := request(t, "GET", url+"/metrics", "")
+	for _, want := range []string{`raftkv_keys{db="0"} 1`, `raftkv_commands_total{command="set"} 1`, "raftkv_write_seconds_count 1", `raftkv_batch_proposals_bucket{le="1"}`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics without %s: %s", want, metrics)
+		}
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	if code, text := p.wait(10 * time.Second); code != exitOK {

@@ -119,6 +119,7 @@ func (p *process) openNode() (err error) {
 		NodeID: p.cfg.NodeID, DataDir: p.cfg.DataDir, Join: p.cfg.Join, LeaderWait: p.cfg.LeaderWait, Logger: p.log,
 		RaftAddr: p.cfg.RaftAddr, RaftAdvertise: p.cfg.RaftAdvertise,
 		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
+		OnBatch: p.metrics.Batch,
 	}, p.machine)
 	var onAddress *net.OpError
 	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {
@@ -138,7 +139,7 @@ func (p *process) makeServers() {
 		RequirePass: string(p.cfg.RequirePass), MaxClients: p.cfg.MaxClients,
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
-		Stop: p.askToStop, Logger: p.log,
+		Stop: p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
 	}, p.node, p.machine)
 	p.watch()
 	p.http = httpapi.New(httpapi.Options{
@@ -155,6 +156,7 @@ func (p *process) watch() {
 			c.Open, c.Accepted, c.Rejected = p.server.Connections()
 			return c
 		},
+		Commands: p.server.Calls,
 		Databases: func() []metrics.Database {
 			var dbs []metrics.Database
 			for _, db := range p.machine.Stats().Databases {

@@ -62,10 +62,21 @@ var declSet = Command{
 		Group: spec.String, Flags: spec.DenyOOM,
 		Keys: withNotes(spec.OneKey(spec.RW|spec.Access|spec.Update|spec.VariableFlags),
 			"RW and ACCESS due to the optional `GET` argument"),
+		CallFlags: setKeyFlags,
 		Since: "1.0.0", Cost: "O(1)",
 		Summary: "Stores a string under a key, whatever was there before.",
 	},
 	Write: cmdSet,
+}
+
+// setKeyFlags says what one SET does with its key: only one with GET reads it.
+func setKeyFlags(args [][]byte) spec.KeyFlags {
+	for i := 3; i < len(args); i++ {
+		if len(args[i]) == 3 && args[i][0]|0x20 == 'g' && args[i][1]|0x20 == 'e' && args[i][2]|0x20 == 't' {
+			return spec.RW | spec.Access | spec.Update
+		}
+	}
+	return spec.OW | spec.Update
 }
 
 func cmdSet(t *keyspace.Txn, args Args, w *resp.Writer) error {

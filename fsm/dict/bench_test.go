@@ -25,7 +25,7 @@ func filled(n int) (*Table[blob], [][]byte, []uint64) {
 	for i := range n {
 		keys[i] = fmt.Appendf(nil, "key:%012d", i)
 		pos[i] = h.Hash(keys[i]) >> 11
-		t.Put(pos[i], blob{data: string(keys[i]) + "12345678"})
+		t.Put(pos[i], blob{data: string(keys[i]) + "12345678", obj: nil})
 	}
 	r := rand.New(rand.NewSource(1))
 	r.Shuffle(n, func(i, j int) { keys[i], keys[j], pos[i], pos[j] = keys[j], keys[i], pos[j], pos[i] })
@@ -48,6 +48,31 @@ func BenchmarkGet(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkGetChained makes each lookup wait for the one before, as the requests of
+// a server do; the others overlap as far as the processor can look ahead. The
+// built-in map stands beside it for what this machine's memory allows.
+func BenchmarkGetChained(b *testing.B) {
+	t, keys, pos := filled(million)
+	m := make(map[string]blob, million)
+	t.Ascend(0, func(_ uint64, e blob) bool {
+		m[e.Key()] = e
+		return true
+	})
+	b.Run("table", func(b *testing.B) {
+		i := 0
+		for b.Loop() {
+			e, _ := t.Get(pos[i], keys[i])
+			i = (i + len(e.data)) % million
+		}
+	})
+	b.Run("map", func(b *testing.B) {
+		i := 0
+		for b.Loop() {
+			i = (i + len(m[string(keys[i])].data)) % million
+		}
+	})
 }
 
 func BenchmarkPutReplace(b *testing.B) {

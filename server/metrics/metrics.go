@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +29,9 @@ type Database struct{ Keys, Expires int }
 // called from any goroutine.
 type Source struct {
 	Connections func() Connections
+	// Commands calls each for every command by name, with how often it was run.
+	// Names come from declarations, never from clients: each makes a series of its own.
+	Commands func(each func(name string, calls int64))
 	// Databases are indexed by number.
 	Databases func() []Database
 	// Bytes is the memory that keys and values take.
@@ -45,8 +47,6 @@ type Source struct {
 // Registry holds a node's metrics.
 type Registry struct {
 	registry *prometheus.Registry
-	commands *prometheus.CounterVec
-	counters sync.Map // command name → prometheus.Counter
 	writes   prometheus.Histogram
 	batches  prometheus.Histogram
 }
@@ -58,11 +58,8 @@ const scrapeTimeout = 500 * time.Millisecond
 func New() *Registry {
 	r := &Registry{
 		registry: prometheus.NewRegistry(),
-		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "raftkv_commands_total", Help: "Commands of clients that were run, by name.",
-		}, []string{"command"}),
 		writes: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "raftkv_write_seconds", Help: "Time from the arrival of a pipeline with writes until all of it is committed and applied.",
+			Name: "raftkv_write_seconds", Help: "How long a write took, until a majority had it on disk; those of a pipeline take as long as the pipeline.",
 			Buckets: prometheus.ExponentialBucketsRange(100e-6, 10, 21),
 		}),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -70,23 +67,13 @@ func New() *Registry {
 			Buckets: prometheus.ExponentialBuckets(1, 2, 13),
 		}),
 	}
-	r.registry.MustRegister(r.commands, r.writes, r.batches,
+	r.registry.MustRegister(r.writes, r.batches,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
 // Watch adds what src knows. It is called once.
 func (r *Registry) Watch(src Source) { r.registry.MustRegister(&collector{src}) }
-
-// Command counts a command that was run. name must come from a declaration, never
-// from a client: each makes a series of its own.
-func (r *Registry) Command(name string) {
-	c, ok := r.counters.Load(name)
-	if !ok {
-		c, _ = r.counters.LoadOrStore(name, r.commands.WithLabelValues(name))
-	}
-	c.(prometheus.Counter).Inc()
-}
 
 // Write notes how long a write took.
 func (r *Registry) Write(took time.Duration) { r.writes.Observe(took.Seconds()) }
@@ -110,32 +97,33 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descInfo        = desc("info", "What this node is; always 1.", "node_id", "cluster_id", "version", "commit")
-	descOpen        = desc("connections", "Redis clients connected now.")
-	descAccepted    = desc("connections_accepted_total", "Connections of Redis clients accepted since the start.")
-	descRejected    = desc("connections_rejected_total", "Connections refused because of maxclients since the start.")
-	descKeys        = desc("keys", "Keys in a database.", "db")
-	descExpires     = desc("keys_expiring", "Keys in a database that have an expiry time.", "db")
-	descBytes       = desc("keys_bytes", "Memory that keys and values take.")
-	descRole        = desc("raft_role", "1 for the role that this node has now, 0 for the others.", "role")
-	descTerm        = desc("raft_term", "Current Raft term.")
-	descHasLeader   = desc("raft_has_leader", "1 if this node knows a leader.")
-	descCommit      = desc("raft_commit_index", "Last log index known to be committed.")
-	descApplied     = desc("raft_applied_index", "Last log index applied here.")
-	descLast        = desc("raft_last_log_index", "Last index of this node's log.")
-	descSnapIndex   = desc("raft_snapshot_index", "Log index of the last snapshot.")
-	descSnapTime    = desc("raft_last_snapshot_timestamp_seconds", "When the last snapshot was finished; 0 for never.")
-	descPeerUp      = desc("raft_node_reachable", "1 if that member answered this node just now.", "id")
-	descPeerLag     = desc("raft_node_lag", "Log entries that a member is behind; only of those that answer.", "id")
-	descScrapeEvery = []*prometheus.Desc{
-		descInfo, descOpen, descAccepted, descRejected, descKeys, descExpires, descBytes, descRole, descTerm,
+	descInfo      = desc("info", "What this node is; always 1.", "node_id", "cluster_id", "version", "commit")
+	descOpen      = desc("connections", "Redis clients connected now.")
+	descAccepted  = desc("connections_accepted_total", "Connections of Redis clients accepted since the start.")
+	descRejected  = desc("connections_rejected_total", "Connections refused because of maxclients since the start.")
+	descCommands  = desc("commands_total", "Commands of clients that were run since the start.", "command")
+	descKeys      = desc("keys", "Keys in a database.", "db")
+	descExpires   = desc("keys_expiring", "Keys in a database that have an expiry time.", "db")
+	descBytes     = desc("keys_bytes", "Memory that keys and values take.")
+	descRole      = desc("raft_role", "1 for the role that this node has now, 0 for the others.", "role")
+	descTerm      = desc("raft_term", "Current Raft term.")
+	descHasLeader = desc("raft_has_leader", "1 if this node knows a leader.")
+	descCommit    = desc("raft_commit_index", "Last log index known to be committed.")
+	descApplied   = desc("raft_applied_index", "Last log index applied here.")
+	descLast      = desc("raft_last_log_index", "Last index of this node's log.")
+	descSnapIndex = desc("raft_snapshot_index", "Log index of the last snapshot.")
+	descSnapTime  = desc("raft_last_snapshot_timestamp_seconds", "When the last snapshot was finished; 0 for never.")
+	descPeerUp    = desc("raft_node_reachable", "1 if that member answered this node just now.", "id")
+	descPeerLag   = desc("raft_node_lag", "Log entries that a member is behind; only of those that answer.", "id")
+	descAll       = []*prometheus.Desc{
+		descInfo, descOpen, descAccepted, descRejected, descCommands, descKeys, descExpires, descBytes, descRole, descTerm,
 		descHasLeader, descCommit, descApplied, descLast, descSnapIndex, descSnapTime, descPeerUp, descPeerLag,
 	}
 )
 
 // Describe is prometheus.Collector's.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range descScrapeEvery {
+	for _, d := range descAll {
 		out <- d
 	}
 }
@@ -145,13 +133,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	counter := func(d *prometheus.Desc, v int64) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	conns := c.src.Connections()
 	gauge(descOpen, float64(conns.Open))
 	counter(descAccepted, conns.Accepted)
 	counter(descRejected, conns.Rejected)
+	c.src.Commands(func(name string, calls int64) { counter(descCommands, calls, name) })
 	for n, db := range c.src.Databases() {
 		gauge(descKeys, float64(db.Keys), strconv.Itoa(n))
 		gauge(descExpires, float64(db.Expires), strconv.Itoa(n))

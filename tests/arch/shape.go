@@ -41,21 +41,6 @@ func Sizes(t *Tree) []Violation {
 	return found
 }
 
-// foreign are methods whose parameters another module's interface dictates.
-var foreign = []struct{ room, method string }{
-	{"cluster/logstore", "Create"},           // raft.SnapshotStore
-	{"cluster/transport", "InstallSnapshot"}, // raft.Transport
-}
-
-func isForeign(f *File, fn *ast.FuncDecl) bool {
-	for _, x := range foreign {
-		if fn.Recv != nil && f.Room == x.room && fn.Name.Name == x.method {
-			return true
-		}
-	}
-	return false
-}
-
 // SmallShare is the part of all functions outside tests that have at most 40 lines.
 func SmallShare(t *Tree) (share float64, ok bool) {
 	small, all := 0, 0
