@@ -50,3 +50,7 @@ func (s *Server) observed(from *Session, args [][]byte, took time.Duration) {
 	}
 	s.observeSlow(from, args, took)
 }
+
+// Commands returns the declarations of all commands, those of data included,
+// ordered by name. The caller must not change them.
+func (s *Server) Commands() []spec.Command { return s.catalog.all }

@@ -50,6 +50,8 @@ func dispatch(args []string, env environment) error {
 	switch args[0] {
 	case "run-local":
 		return runLocal(args[1:], env)
+	case "commands":
+		return writeCommands(env.stdout)
 	case "help":
 		return runNode([]string{"--help"}, env)
 	case "version":
