@@ -15,7 +15,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill cover clean redis left-out
+.PHONY: help build run test race lint fuzz kill cover docs clean redis left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ kill: ## kill -9 a random node ROUNDS (100) times under load and count what was 
 cover: ## run all tests and print how much of each function they reach
 	$(GO) test -timeout 20m -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
+
+docs: build ## write the command table of README.md anew from the declarations
+	@{ sed '/^<!-- commands: begin/q' README.md; echo; ./raftkv commands; echo; sed -n '/^<!-- commands: end/,$$p' README.md; } > README.md.new
+	@mv README.md.new README.md
 
 clean: ## remove the binary, the data of make run, and what tests left
 	rm -rf raftkv data/run cover.out

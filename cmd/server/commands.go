@@ -31,7 +31,7 @@ func writeCommands(out io.Writer) error {
 	}
 	// A server that serves nothing: only its declarations are asked for.
 	for _, c := range server.New(server.Options{}, nil, fsm.New()).Commands() {
-		if len(c.Subcommands) == 0 {
+		if len(c.Subcommands) == 0 || c.Arity == -1 { // COMMAND is one that can also be called alone
 			row(string(c.Group), c.Name, c.Syntax, c.Summary)
 		}
 		for _, sub := range c.Subcommands {
@@ -45,6 +45,7 @@ func writeCommands(out io.Writer) error {
 	}
 	slices.Sort(groups)
 	for _, g := range groups {
+		slices.Sort(rows[g])
 		fmt.Fprintf(&b, "#### %s\n\n| command | what it does |\n|---|---|\n%s\n", g, strings.Join(rows[g], ""))
 	}
 	slices.Sort(refused)

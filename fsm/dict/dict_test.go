@@ -170,9 +170,9 @@ func TestAgainstModel(t *testing.T) {
 				want model
 			}
 			var shots []shot
-			for i := range 40000 {
+			for i := range 16000 {
 				pos, key := p.pick(r)
-				grow := i/8000%2 == 0
+				grow := i/4000%2 == 0
 				if r.Intn(10) < 7 == grow {
 					it := item{key, new(int)}
 					old, replaced := tab.Put(pos, it)
@@ -188,7 +188,7 @@ func TestAgainstModel(t *testing.T) {
 					}
 				}
 				queries(t, r, &tab, want, p.pick)
-				if r.Intn(2000) == 0 {
+				if r.Intn(1000) == 0 {
 					shots = append(shots, shot{tab.Snapshot(), slices.Clone(want)})
 				}
 				if i%5000 == 0 {
