@@ -14,6 +14,12 @@ func (s *Server) Connections() (open, accepted, rejected int64) {
 	return int64(s.sessions.len()), s.stats.connections.Load(), s.stats.rejected.Load()
 }
 
+// MaxValue returns the size in bytes of the largest value that a client may send
+// now. The command around it may still be too large by a few bytes.
+func (s *Server) MaxValue() int64 {
+	return min(s.settings.maxBulk.Load(), s.settings.maxCommand.Load())
+}
+
 // Calls calls fn for each command that was ever run, with its lower-case name and
 // how often, since the start. Subcommands count for their container.
 func (s *Server) Calls(fn func(name string, calls int64)) {

@@ -27,6 +27,7 @@ const (
 	handOverTime = 4 * time.Second
 	drainTime    = 3 * time.Second
 	closeTime    = 2 * time.Second
+	endTimeout   = 9800 * time.Millisecond
 )
 
 // process is a running node with everything that belongs to it.
@@ -144,8 +145,7 @@ func (p *process) makeServers() {
 	p.watch()
 	p.http = httpapi.New(httpapi.Options{
 		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(), Password: p.server.Password,
-		MaxValue:       func() int64 { return min(int64(p.cfg.MaxBulk), p.server.MaxCommand()) },
-		MaxConnections: p.cfg.MaxClients, Logger: p.log,
+		MaxValue: p.server.MaxValue, MaxConnections: p.cfg.MaxClients, Logger: p.log,
 	})
 }
 
@@ -204,20 +204,28 @@ func (p *process) wait(signals <-chan os.Signal) error {
 
 // end stops the node in the order that costs clients nothing: another node leads
 // first, then commands still under way get their replies, then the disk is let go.
-// A second signal, or an error that makes the disk doubtful, ends it at once.
+// Ctrl-C, an error that makes the disk doubtful, or ten seconds end it at once.
 func (p *process) end(signals <-chan os.Signal) error {
 	ended := make(chan error, 1)
 	go func() { ended <- p.endInOrder() }()
-	select {
-	case err := <-ended:
-		if err == nil {
-			p.log.Info("stopped")
+	late := time.NewTimer(endTimeout)
+	defer late.Stop()
+	for {
+		select {
+		case err := <-ended:
+			if err == nil {
+				p.log.Info("stopped")
+			}
+			return err
+		case err := <-p.node.Fatal():
+			return fmt.Errorf("this node cannot go on: %w", err)
+		case s := <-signals:
+			if s == syscall.SIGINT {
+				return errors.New("ended at once by Ctrl-C")
+			}
+		case <-late.C:
+			return errors.New("ended at once: it took too long to end in order")
 		}
-		return err
-	case err := <-p.node.Fatal():
-		return fmt.Errorf("this node cannot go on: %w", err)
-	case s := <-signals:
-		return fmt.Errorf("ended at once by a second signal (%s)", s)
 	}
 }
 

@@ -63,7 +63,7 @@ var declSet = Command{
 		Keys: withNotes(spec.OneKey(spec.RW|spec.Access|spec.Update|spec.VariableFlags),
 			"RW and ACCESS due to the optional `GET` argument"),
 		CallFlags: setKeyFlags,
-		Since: "1.0.0", Cost: "O(1)",
+		Since:     "1.0.0", Cost: "O(1)",
 		Summary: "Stores a string under a key, whatever was there before.",
 	},
 	Write: cmdSet,

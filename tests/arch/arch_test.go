@@ -4,13 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// source loads the real module.
+var loadSource = sync.OnceValues(func() (*Tree, error) { return Load(os.DirFS(filepath.Join("..", ".."))) })
+
+// source is the real module.
 func source(t *testing.T) *Tree {
 	t.Helper()
-	tree, err := Load(os.DirFS(filepath.Join("..", "..")))
+	tree, err := loadSource()
 	if err != nil {
 		t.Fatal(err)
 	}

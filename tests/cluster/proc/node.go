@@ -34,7 +34,8 @@ type Node struct {
 }
 
 // NewNode returns a node that is not started yet, with addresses of its own. Its
-// process is killed when the test ends, and its log shown if the test failed.
+// process is killed when the test ends; a panic in its log fails the test, and of a
+// test that failed the end of the log is shown.
 func NewNode(tb testing.TB, id string, flags ...string) *Node {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -45,6 +46,7 @@ func NewNode(tb testing.TB, id string, flags ...string) *Node {
 	}
 	tb.Cleanup(func() {
 		n.Kill()
+		n.checkLog()
 		if tb.Failed() {
 			tb.Logf("the end of %s's log:\n%s", n.ID, n.LogTail(40))
 		}
@@ -177,6 +179,23 @@ func (n *Node) Ready() error {
 		return errors.New(res.Status)
 	}
 	return nil
+}
+
+// checkLog fails the test if one of the node's processes panicked, or was built
+// with the race detector and found something.
+func (n *Node) checkLog() {
+	text, err := os.ReadFile(n.logPath)
+	if errors.Is(err, os.ErrNotExist) {
+		return // never started
+	}
+	if err != nil {
+		n.tb.Error(err)
+	}
+	for _, sign := range []string{"DATA RACE", "panic: ", "fatal error: "} {
+		if at := bytes.Index(text, []byte(sign)); at >= 0 {
+			n.tb.Errorf("%s: %s", n.ID, text[at:min(len(text), at+4000)])
+		}
+	}
 }
 
 // LogTail returns the last lines of what the node's processes wrote.
