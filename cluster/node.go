@@ -183,12 +183,13 @@ func (n *Node) fail(err error) {
 }
 
 // HandOver gives leadership to another voter, if this node has it and there is
-// one. Commands that arrive meanwhile wait, and are redirected afterwards.
-func (n *Node) HandOver(ctx context.Context) error {
+// one; led says whether that was so. Commands that arrive meanwhile wait, and are
+// redirected afterwards.
+func (n *Node) HandOver(ctx context.Context) (led bool, err error) {
 	if _, leading := n.serving(); !leading || len(n.otherVoters()) == 0 {
-		return nil
+		return false, nil
 	}
-	return n.transferLeadership(ctx, "")
+	return true, n.transferLeadership(ctx, "")
 }
 
 // Stop ends the node. What is still waiting is refused; what is on its way ends

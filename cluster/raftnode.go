@@ -120,9 +120,11 @@ func (n *Node) bootstrap(logs raft.LogStore, votes raft.StableStore, snaps raft.
 	case id.Bootstrapped:
 		return fmt.Errorf("data dir %s has lost its Raft state; start this node anew under another --node-id and --data-dir, and remove the old id with RAFT.LEAVE", n.dir.path)
 	case !has:
-		me := raft.Server{ID: raft.ServerID(id.NodeID), Address: raft.ServerAddress(id.NodeID)}
-		first := raft.Configuration{Servers: []raft.Server{me}}
-		if err := raft.BootstrapCluster(n.raftConfig(), logs, votes, snaps, n.trans.Raft(), first); err != nil {
+		if err := raft.BootstrapCluster(n.raftConfig(), logs, votes, snaps, n.trans.Raft(), n.firstConfiguration()); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+	default:
+		if err := n.finishBootstrap(logs); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
 	}
@@ -132,6 +134,25 @@ func (n *Node) bootstrap(logs raft.LogStore, votes raft.StableStore, snaps raft.
 	}
 	n.publish()
 	return nil
+}
+
+// finishBootstrap takes up a bootstrap that a crash cut off: the library stores
+// the term first, then the configuration as the first entry, and takes a term
+// alone for existing state.
+func (n *Node) finishBootstrap(logs raft.LogStore) error {
+	last, err := logs.LastIndex()
+	if err != nil || last > 0 {
+		return err
+	}
+	return logs.StoreLog(&raft.Log{
+		Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(n.firstConfiguration()),
+	})
+}
+
+// firstConfiguration has the founder as its only voter.
+func (n *Node) firstConfiguration() raft.Configuration {
+	me := raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(n.cfg.NodeID), Address: raft.ServerAddress(n.cfg.NodeID)}
+	return raft.Configuration{Servers: []raft.Server{me}}
 }
 
 func (n *Node) raftConfig() *raft.Config {

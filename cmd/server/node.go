@@ -24,7 +24,8 @@ import (
 // The parts of the ten seconds that a node may take to end: handing leadership
 // over, letting what runs end, and closing what is on disk.
 const (
-	handOverTime = 4 * time.Second
+	handOverTime = 3 * time.Second
+	lingerTime   = time.Second // how long one that led sends its clients on before it closes
 	drainTime    = 3 * time.Second
 	closeTime    = 2 * time.Second
 	endTimeout   = 9800 * time.Millisecond
@@ -237,7 +238,15 @@ func (p *process) endInOrder() error {
 			p.log.Warn(what, "error", err)
 		}
 	}
-	within(handOverTime, "leadership could not be handed over", p.node.HandOver)
+	within(handOverTime, "leadership could not be handed over", func(ctx context.Context) error {
+		led, err := p.node.HandOver(ctx)
+		if led && err == nil {
+			// Cluster clients that reload the slots only now and then would find a closed
+			// port where they believe the leader is; MOVED tells them better.
+			time.Sleep(lingerTime)
+		}
+		return err
+	})
 	var drained sync.WaitGroup
 	drained.Go(func() { within(drainTime, "clients were cut off", p.server.Shutdown) })
 	drained.Go(func() { within(drainTime, "HTTP clients were cut off", p.http.Shutdown) })
