@@ -160,7 +160,7 @@ func (n *Node) atLeader(ctx context.Context, k transport.Kind, req any, here fun
 		leader, self, ok := n.Leader()
 		err := error(system.ErrNoLeader)
 		switch _, serving := n.serving(); {
-		case ok && self && (serving || n.raft.Load() == nil):
+		case ok && self && serving, n.state.Load().State == pristine:
 			err = here(ctx)
 		case ok && !self:
 			err = n.ask(ctx, leader.ID, request{kind: k, body: req})

@@ -13,10 +13,11 @@ import (
 type clock struct {
 	wall func() time.Time // injectable; its monotonic reading is what counts between calls
 
-	mu     sync.Mutex
-	now    float64   // guarded by mu; Unix milliseconds, as of read
-	read   time.Time // guarded by mu
-	synced bool      // guarded by mu; now was taken over from a running leader, not from an old log
+	mu       sync.Mutex
+	now      float64   // guarded by mu; Unix milliseconds, as of read
+	read     time.Time // guarded by mu
+	unslewed float64   // guarded by mu; ms that passed in this leadership without the slew's share
+	synced   bool      // guarded by mu; now was taken over from a running leader, not from an old log
 }
 
 func newClock(wall func() time.Time) *clock {
@@ -54,7 +55,7 @@ func (c *clock) lead() {
 	if !c.synced {
 		c.now = max(c.now, wallMS(c.read))
 	}
-	c.synced = true
+	c.synced, c.unslewed = true, 0
 }
 
 // leaderNow is the leader's time, in Unix milliseconds.
@@ -79,8 +80,10 @@ func (c *clock) advance(slew bool) {
 	elapsed := max(0, float64(t.Sub(c.read))/float64(time.Millisecond))
 	c.read = t
 	c.now += elapsed
+	c.unslewed += elapsed
 	if slew {
-		limit := elapsed / 10
+		limit := c.unslewed / 10
+		c.unslewed = 0
 		c.now += min(max(wallMS(t)-c.now, -limit), limit)
 	}
 }

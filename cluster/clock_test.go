@@ -71,3 +71,26 @@ func TestClockSlowsDownButNeverGoesBack(t *testing.T) {
 		t.Errorf("after 10 s: %d, want %d, a tenth slower", last, want)
 	}
 }
+
+// A busy leader applies its own entries all the time; its clock must close up on
+// the wall all the same.
+func TestClockSlewsUnderLoad(t *testing.T) {
+	w := at(10_000_000)
+	c := newClock(w.now)
+	c.sync(13_600_000)
+	c.lead()
+	last := c.leaderNow()
+	for range 1000 {
+		w.pass(9 * time.Millisecond)
+		c.observe(last)
+		w.pass(time.Millisecond)
+		now := c.leaderNow()
+		if now < last {
+			t.Fatalf("went back from %d to %d", last, now)
+		}
+		last = now
+	}
+	if want := int64(13_600_000 + 9_000); !near(last, want, 10) {
+		t.Errorf("after 10 s: %d, want %d, a tenth slower", last, want)
+	}
+}

@@ -33,6 +33,8 @@ type identity struct {
 	State   string   `json:"state"`
 	Cluster string   `json:"cluster,omitempty"` // the UUID of the cluster it belongs to
 	Seeds   []string `json:"seeds,omitempty"`   // Raft addresses to ask after a restart
+	// Learner: it pledged itself as a member without a vote.
+	Learner bool `json:"learner,omitempty"`
 	// Stores: the log and the vote store were created. From then on a missing one is an error.
 	Stores bool `json:"stores,omitempty"`
 	// Bootstrapped: the founder's first configuration is in the log.

@@ -27,7 +27,7 @@ func (n *Node) serving() (term uint64, ok bool) {
 func (n *Node) Leader() (m system.Member, self, ok bool) {
 	r := n.raft.Load()
 	if r == nil {
-		if n.state.Load().State == pristine {
+		if n.alone() {
 			return n.self(), true, true
 		}
 		return system.Member{}, false, false
@@ -77,6 +77,12 @@ func (n *Node) watchLeadership(notify <-chan bool, observed <-chan raft.Observat
 	}
 }
 
+// alone reports whether this is a fresh node that serves as a cluster of one. One
+// that was told to join another cluster does not: it must not found its own.
+func (n *Node) alone() bool {
+	return n.state.Load().State == pristine && len(n.cfg.Join) == 0
+}
+
 // elsewhere returns who leads if it is another node, and nil otherwise.
 func (n *Node) elsewhere() error {
 	if r := n.raft.Load(); r == nil || r.State() == raft.Leader {
@@ -124,22 +130,24 @@ func (n *Node) openingCommands() []entry.Command {
 	return cmds
 }
 
-// servers returns the latest configuration, committed or not, and its index.
-func (n *Node) servers() ([]raft.Server, uint64) {
+// servers returns the latest configuration, committed or not. (The library's
+// future does not tell its index, so the guard of changes is Node.members, which
+// every change on a leader holds.)
+func (n *Node) servers() []raft.Server {
 	r := n.raft.Load()
 	if r == nil {
-		return nil, 0
+		return nil
 	}
 	f := r.GetConfiguration()
 	if f.Error() != nil {
-		return nil, 0
+		return nil
 	}
-	return f.Configuration().Servers, f.Index()
+	return f.Configuration().Servers
 }
 
 // otherVoters returns the ids of the voters but this node.
 func (n *Node) otherVoters() []string {
-	servers, _ := n.servers()
+	servers := n.servers()
 	var ids []string
 	for _, s := range servers {
 		if s.Suffrage == raft.Voter && string(s.ID) != n.cfg.NodeID {

@@ -27,6 +27,8 @@ type pledgeRequest struct {
 	// Known: the id is in the configuration already, so a node that is still
 	// pristine has lost its data and must not be taken for the old one.
 	Known bool
+	// Learner: it is to stay without a vote, should it have to ask again.
+	Learner bool
 }
 
 // pledge is the answer to a pledgeRequest: the durable promise to belong to that
@@ -36,6 +38,8 @@ func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
 	defer n.mu.Unlock()
 	id := n.dir.id
 	switch {
+	case n.ctx.Err() != nil:
+		return system.Member{}, system.ErrShutdown
 	case r.ID != id.NodeID:
 		return system.Member{}, refusedf("the node at that address is %q, not %q", id.NodeID, r.ID)
 	case id.State != pristine && id.Cluster != r.Cluster:
@@ -46,10 +50,10 @@ func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
 		return n.self(), nil
 	case r.Known:
 		return system.Member{}, refusedf("node id %q is in use by a member, and the node at that address has no data: give it a new --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, r.ID)
-	case n.inviting && id.NodeID < r.Inviter:
+	case n.inviting != "" && (n.inviting != r.Inviter || id.NodeID < r.Inviter):
 		return system.Member{}, refusedf("%s is inviting a node itself; of two that invite each other the smaller id wins", id.NodeID)
 	}
-	id.State, id.Cluster, id.Seeds = pledged, r.Cluster, r.Seeds
+	id.State, id.Cluster, id.Seeds, id.Learner = pledged, r.Cluster, r.Seeds, r.Learner
 	if err := n.step(id); err != nil {
 		return system.Member{}, err
 	}
@@ -98,7 +102,7 @@ func (n *Node) joinHere(ctx context.Context, r system.JoinRequest) error {
 func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 	n.members.Lock()
 	defer n.members.Unlock()
-	servers, _ := n.servers()
+	servers := n.servers()
 	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == r.ID })
 	if r.ID == n.cfg.NodeID {
 		return refusedf("node id %q is in use by this node", r.ID)
@@ -114,7 +118,8 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 		return refusedf("node id %q is in use by another node, at %s", r.ID, known.Raft)
 	}
 	for _, other := range n.machine.Members() {
-		if other.ID != m.ID && other.Raft == m.Raft {
+		in := slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == other.ID })
+		if in && other.ID != m.ID && other.Raft == m.Raft {
 			return refusedf("address %s is in use by member %s", m.Raft, other.ID)
 		}
 	}
@@ -124,8 +129,7 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 		return err
 	}
 	if at < 0 {
-		_, index := n.servers()
-		f := n.raft.Load().AddNonvoter(raft.ServerID(m.ID), raft.ServerAddress(m.ID), index, adminWait)
+		f := n.raft.Load().AddNonvoter(raft.ServerID(m.ID), raft.ServerAddress(m.ID), 0, adminWait)
 		if err := membershipError(f.Error()); err != nil {
 			return err
 		}
@@ -142,20 +146,22 @@ func (n *Node) invite(ctx context.Context, r system.JoinRequest, known bool) (m 
 	n.mu.Lock()
 	id := n.dir.id
 	fresh := id.State == pristine
-	n.inviting = fresh
+	if fresh {
+		n.inviting = r.ID
+	}
 	n.mu.Unlock()
 	cluster := id.Cluster
 	if fresh {
 		cluster = id.UUID
 	}
 	err = n.askAddr(ctx, r.Raft, request{kind: kindPledge, answer: &m, body: pledgeRequest{
-		Cluster: cluster, Inviter: n.cfg.NodeID, ID: r.ID, Known: known,
+		Cluster: cluster, Inviter: n.cfg.NodeID, ID: r.ID, Known: known, Learner: r.Learner,
 		Seeds: append(n.book.addresses(r.ID), n.trans.Addr()),
 	}})
 	if fresh {
 		defer func() {
 			n.mu.Lock()
-			n.inviting = false
+			n.inviting = ""
 			n.mu.Unlock()
 		}()
 	}
@@ -197,7 +203,7 @@ func (n *Node) awaitVoter(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*adminWait)
 	defer cancel()
 	for {
-		servers, _ := n.servers()
+		servers := n.servers()
 		for _, s := range servers {
 			if string(s.ID) == id && s.Suffrage == raft.Voter {
 				return nil
@@ -222,21 +228,34 @@ func (n *Node) reconcile() {
 		if !ok {
 			continue
 		}
-		servers, index := n.servers()
-		for _, s := range servers {
-			m, known := n.machine.Member(string(s.ID))
-			if s.Suffrage == raft.Voter || !known || m.Learner || !n.caughtUp(m.ID, term) {
-				continue
+		for _, s := range n.servers() {
+			if n.promotable(s) && n.caughtUp(string(s.ID), term) {
+				n.promote(s.ID)
 			}
-			f := n.raft.Load().AddVoter(s.ID, s.Address, index, adminWait)
-			if err := f.Error(); err != nil {
-				n.log.Warn("learner not made a voter", "node", m.ID, "error", err)
-				continue
-			}
-			n.log.Info("learner made a voter", "node", m.ID)
-			n.changed.Broadcast()
-			break // the configuration's index is another now
 		}
+	}
+}
+
+// promotable reports whether a server is to vote and does not yet.
+func (n *Node) promotable(s raft.Server) bool {
+	m, known := n.machine.Member(string(s.ID))
+	return s.Suffrage != raft.Voter && known && !m.Learner
+}
+
+// promote makes a learner a voter, unless it was removed meanwhile.
+func (n *Node) promote(id raft.ServerID) {
+	n.members.Lock()
+	defer n.members.Unlock()
+	for _, s := range n.servers() {
+		if s.ID != id || !n.promotable(s) {
+			continue
+		}
+		if err := n.raft.Load().AddVoter(s.ID, s.Address, 0, adminWait).Error(); err != nil {
+			n.log.Warn("learner not made a voter", "node", id, "error", err)
+			return
+		}
+		n.log.Info("learner made a voter", "node", id)
+		n.changed.Broadcast()
 	}
 }
 
@@ -267,11 +286,14 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 	if _, ok := n.serving(); !ok {
 		return system.ErrNoLeader
 	}
-	servers, _ := n.servers()
+	servers := n.servers()
 	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == id })
 	voters := len(n.otherVoters()) + 1
 	switch {
 	case at < 0:
+		if _, known := n.machine.Member(id); known { // a removal or a join that was cut off half way
+			return n.logSystem(ctx, system.MemberDel(id))
+		}
 		return refusedf("no member has the id %q", id)
 	case servers[at].Suffrage == raft.Voter && voters == 1:
 		return refusedf("%s is the last voter; a cluster cannot be left without one", id)
@@ -285,8 +307,7 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 	}
 	n.members.Lock()
 	defer n.members.Unlock()
-	_, index := n.servers()
-	if err := membershipError(n.raft.Load().RemoveServer(raft.ServerID(id), index, adminWait).Error()); err != nil {
+	if err := membershipError(n.raft.Load().RemoveServer(raft.ServerID(id), 0, adminWait).Error()); err != nil {
 		return err
 	}
 	n.log.Info("node removed", "node", id)
@@ -403,7 +424,7 @@ func (n *Node) join() {
 		if id.State == founded || id.State == left || id.State == pristine && len(n.cfg.Join) == 0 {
 			return
 		}
-		if servers, _ := n.servers(); slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == n.cfg.NodeID }) {
+		if servers := n.servers(); slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == n.cfg.NodeID }) {
 			return
 		}
 		var last error
@@ -412,7 +433,7 @@ func (n *Node) join() {
 				continue
 			}
 			ctx, cancel := context.WithTimeout(n.ctx, 3*adminWait)
-			last = n.askAddr(ctx, seed, request{kind: kindJoin, body: system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr()}})
+			last = n.askAddr(ctx, seed, request{kind: kindJoin, body: system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr(), Learner: id.Learner}})
 			cancel()
 			if last == nil {
 				n.log.Info("joined", "by", seed)
@@ -475,7 +496,7 @@ func (n *Node) announceTo(ctx context.Context, me system.Member) error {
 	if _, _, ok := n.Leader(); ok {
 		return n.atLeader(ctx, kindAnnounce, me, func(ctx context.Context) error { return n.announceHere(ctx, me) })
 	}
-	servers, _ := n.servers()
+	servers := n.servers()
 	err := error(system.ErrNoLeader)
 	for _, s := range servers {
 		if string(s.ID) == me.ID {

@@ -67,7 +67,7 @@ type Node struct {
 
 	mu       sync.Mutex // held while the data directory takes a step
 	dir      *dataDir   // its id is guarded by mu
-	inviting bool       // guarded by mu; this pristine node asked another for its pledge
+	inviting string     // guarded by mu; the node whose pledge this pristine node is asking for
 	cutting  sync.Mutex // one snapshot at a time, with its own TrailingLogs
 	members  sync.Mutex // one change of membership or leadership at a time
 
@@ -200,7 +200,9 @@ func (n *Node) Stop(ctx context.Context) error {
 		for n.flight.Load() != nil && ctx.Err() == nil {
 			pause(ctx, time.Millisecond)
 		}
+		n.mu.Lock() // a step under way may start Raft; none begins after this
 		n.cancel()
+		n.mu.Unlock()
 		n.changed.Broadcast()
 		n.applied.Broadcast()
 		if r := n.raft.Load(); r != nil {

@@ -499,3 +499,46 @@ func TestDeadLeaderIsNotNamed(t *testing.T) {
 		t.Errorf("SET after the leader's death = %q, %v", reply, err)
 	}
 }
+
+// A fresh node that was told to join must not found a cluster of its own when a
+// client writes to it before the others are there.
+func TestWaitingToJoinFoundsNothing(t *testing.T) {
+	a, b := newNode(t, "n1"), newNode(t, "n2")
+	b.run(t, "n2", a.addr)
+	b.cfg.LeaderWait = 200 * time.Millisecond
+	if _, err := b.do(0, words("SET k v")); !errors.Is(err, system.ErrNoLeader) {
+		t.Errorf("write before there is a cluster: %v, want ErrNoLeader", err)
+	}
+	if _, err := b.FollowerBarrier(background(t)); !errors.Is(err, system.ErrNoLeader) {
+		t.Errorf("read before there is a cluster: %v, want ErrNoLeader", err)
+	}
+	if got := b.state.Load().State; got != pristine {
+		t.Errorf("state = %s, want pristine", got)
+	}
+	a.run(t, "n1")
+	eventually(t, "it joins once there is one", func() bool { return len(a.otherVoters()) == 1 })
+}
+
+// What a removal that was cut off leaves behind can be removed, and does not
+// block its address.
+func TestGhostMember(t *testing.T) {
+	a, b := newNode(t, "n1"), newNode(t, "n2")
+	a.run(t, "n1")
+	a.write(t, "SET k v")
+	ghosts := []string{"ghost", "other"}
+	for _, id := range ghosts {
+		if err := a.logSystem(background(t), system.MemberSet(system.Member{ID: id, Raft: b.addr})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Leave(background(t), "ghost"); err != nil {
+		t.Errorf("removing a ghost: %v", err)
+	}
+	if _, still := a.machine.Member("ghost"); still {
+		t.Error("the ghost is still there")
+	}
+	b.run(t, "n2")
+	if err := a.Join(background(t), system.JoinRequest{ID: "n2", Raft: b.addr}); err != nil {
+		t.Errorf("join at a ghost's address: %v", err)
+	}
+}

@@ -65,7 +65,7 @@ func (n *Node) propose() {
 // founds its cluster first. Where another node leads, what waits is told so.
 func (n *Node) mayPropose() bool {
 	if n.state.Load().State == pristine {
-		if n.queue.Len() == 0 {
+		if n.queue.Len() == 0 || !n.alone() {
 			return false
 		}
 		if err := n.found(); err != nil {
@@ -87,6 +87,9 @@ func (n *Node) mayPropose() bool {
 func (n *Node) found() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.ctx.Err() != nil {
+		return system.ErrShutdown
+	}
 	if n.dir.id.State != pristine {
 		return nil
 	}

@@ -102,7 +102,7 @@ func (n *Node) FollowerBarrier(ctx context.Context) (now int64, err error) {
 // barrier joins rounds until one succeeds, giveUp has an error, or the
 // leader-wait is over.
 func (n *Node) barrier(ctx context.Context, rs *rounds, giveUp func() error) error {
-	if n.state.Load().State == pristine {
+	if n.alone() {
 		return nil
 	}
 	var late <-chan time.Time
@@ -154,8 +154,7 @@ func (n *Node) leaderRound(rd *round) error {
 	}
 	r := n.raft.Load()
 	rd.term, rd.index = term, r.CommitIndex()
-	servers, _ := n.servers()
-	if !n.majorityAt(term, servers) {
+	if !n.majorityAt(term, n.servers()) {
 		return errRound
 	}
 	if now, ok := n.serving(); !ok || now != term {
@@ -167,8 +166,8 @@ func (n *Node) leaderRound(rd *round) error {
 		return errRound
 	}
 	// What a follower must have applied is an index that its Machine gets to see:
-	// entries of Raft's own (a new leader's no-op) do not reach it.
-	rd.index = n.visible.Load()
+	// entries of Raft's own (a no-op, a configuration) do not reach it.
+	rd.index = n.machine.Applied().Index
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (n *Node) progress() progress {
 func (n *Node) role() system.Role {
 	r := n.raft.Load()
 	if r == nil {
-		if n.state.Load().State == pristine {
+		if n.alone() {
 			return system.Leader // of one
 		}
 		return system.Follower
@@ -54,7 +54,7 @@ func (n *Node) role() system.Role {
 	case raft.Candidate:
 		return system.Candidate
 	}
-	servers, _ := n.servers()
+	servers := n.servers()
 	for _, s := range servers {
 		if string(s.ID) == n.cfg.NodeID && s.Suffrage != raft.Voter {
 			return system.Learner
@@ -81,7 +81,7 @@ func (n *Node) Members() []system.MemberStatus {
 		return []system.MemberStatus{{Member: n.self(), Role: n.role()}}
 	}
 	leader, _, _ := n.Leader()
-	servers, _ := n.servers()
+	servers := n.servers()
 	var all []system.MemberStatus
 	for _, s := range servers {
 		m, ok := n.machine.Member(string(s.ID))
@@ -157,7 +157,7 @@ func (n *Node) VotersAt(ctx context.Context) (int, error) {
 		}
 		return 0, system.ErrNoLeader
 	}
-	index := n.visible.Load()
+	index := n.raft.Load().CommitIndex() // at or above everything acknowledged
 	others := n.otherVoters()
 	ctx, cancel := context.WithTimeout(ctx, roundWait)
 	defer cancel()
