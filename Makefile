@@ -8,6 +8,10 @@ RAFT_PORT ?= 8000
 # How long each fuzz target runs, and how many rounds of kill -9 make kill does.
 FUZZTIME ?= 20s
 ROUNDS ?= 100
+# How long make chaos makes faults, on how many nodes, and by which schedule (0 draws one).
+DURATION ?= 4m
+NODES ?= 3
+SEED ?= 0
 
 COMMIT := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
@@ -15,7 +19,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill cover docs clean redis left-out
+.PHONY: help build run test race lint fuzz kill chaos cover docs clean redis left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +55,12 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 
 kill: ## kill -9 a random node ROUNDS (100) times under load and count what was lost
 	RAFTKV_KILL_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestKillUnderLoad$$' ./tests/cluster
+
+chaos: ## put NODES (3) nodes under faults for DURATION (4m) and check what clients saw; SEED=n repeats a run
+	$(GO) run ./tests/chaos/run -nodes $(NODES) -seed $(SEED) -duration $(DURATION)
+
+stale: ## try ROUNDS (100) times to get a stale read from a deposed leader, without and with a learner
+	RAFTKV_STALE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestNoStaleRead$$' ./tests/cluster
 
 cover: ## run all tests and print how much of each function they reach
 	$(GO) test -timeout 20m -coverprofile=cover.out ./...

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/raftkv/raftkv/cluster/faults"
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/resp"
@@ -38,7 +39,12 @@ func (a *applier) Apply(l *raft.Log) any {
 	if f != nil {
 		writers = f.writers
 	}
+	marks := n.marks(l, b)
+	plant(b, f)
 	n.machine.Apply(at, b, writers)
+	for _, m := range marks {
+		n.reach(m, at)
+	}
 	n.clock.observe(n.machine.Now())
 	a.learn(b, l.Index)
 	if f != nil {
@@ -55,6 +61,16 @@ func (a *applier) Apply(l *raft.Log) any {
 	}
 	n.applied.Broadcast()
 	return nil
+}
+
+// plant spoils an entry where a fault is switched on; there is none in a normal build.
+func plant(b *entry.Batch, f *flight) {
+	if faults.On(faults.LocalClock) {
+		b.Now = faults.Now().UnixMilli()
+	}
+	if last := len(b.Proposals) - 1; faults.On(faults.DropTail) && f == nil && last > 0 {
+		b.Proposals = b.Proposals[:last]
+	}
 }
 
 // own decodes an entry. If it is the one on its way from here, it is taken out of
@@ -92,6 +108,7 @@ func (a *applier) learn(b *entry.Batch, index uint64) {
 				n.book.learn(m.ID, m.Raft)
 			}
 		}
+		n.book.note(n.machine.Members(), index)
 		n.changed.Broadcast()
 		return
 	}
@@ -112,6 +129,9 @@ func (a *applier) Snapshot() (raft.FSMSnapshot, error) {
 	if a.n.broken.Load() {
 		return nil, errBroken
 	}
+	if !a.n.diverged.keeps() {
+		return nil, errDiverged
+	}
 	return &snapshot{n: a.n, state: a.n.machine.Snapshot(), before: a.n.sinceSnapshot.Load()}, nil
 }
 
@@ -131,6 +151,7 @@ func (a *applier) Restore(rc io.ReadCloser) error {
 			n.book.learn(m.ID, m.Raft)
 		}
 	}
+	n.book.note(n.machine.Members(), at)
 	n.changed.Broadcast()
 	n.applied.Broadcast()
 	return nil

@@ -5,36 +5,55 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
+
+	"github.com/raftkv/raftkv/fsm/system"
 )
 
 // book is the address book: node id → Raft address (host:port). Raft itself
 // knows nodes by id only, so that addresses may change between restarts. It is
 // filled from handshakes, which are the freshest, and from the replicated
 // members; it is kept on disk because a node must find its peers before it can
-// know what is replicated.
+// know what is replicated. The members stand in it too, as of the last change that
+// was applied: after a restart the Machine is empty until a leader tells what is
+// committed, and clients want to know at once where that leader is. All of it is a
+// hint, and a book that cannot be read is no reason not to start.
 type book struct {
 	path string
 	log  *slog.Logger
 
-	mu    sync.RWMutex
-	addrs map[string]string // guarded by mu
-	save  sync.Mutex        // one writer of the file at a time
+	mu      sync.RWMutex
+	addrs   map[string]string // guarded by mu
+	members []system.Member   // guarded by mu; replaced, never changed
+	at      uint64            // guarded by mu; the log index as of which members holds
+	save    sync.Mutex        // one writer of the file at a time
 
 	writers sync.WaitGroup // Stop waits for them
 }
 
+// bookFile is the book as it lies on disk.
+type bookFile struct {
+	Addresses map[string]string `json:"addresses"`
+	Index     uint64            `json:"index"`
+	Members   []system.Member   `json:"members"`
+}
+
 func openBook(path string, log *slog.Logger) *book {
 	b := &book{path: path, log: log, addrs: map[string]string{}}
+	var file bookFile
 	text, err := os.ReadFile(path)
 	if err == nil {
-		err = json.Unmarshal(text, &b.addrs)
+		err = json.Unmarshal(text, &file)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// The book is a hint: members announce themselves again.
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil || file.Addresses == nil:
 		log.Warn("address book not readable; starting with an empty one", "file", path, "error", err)
-		b.addrs = map[string]string{}
+	default:
+		b.addrs, b.members, b.at = file.Addresses, file.Members, file.Index
 	}
 	return b
 }
@@ -60,16 +79,34 @@ func (b *book) learn(id, addr string) {
 	}
 }
 
+// note takes down the members as of a log index; the file follows in the background.
+func (b *book) note(members []system.Member, index uint64) {
+	b.mu.Lock()
+	changed := index > b.at && !slices.Equal(members, b.members)
+	if index > b.at {
+		b.at, b.members = index, members
+	}
+	b.mu.Unlock()
+	if changed {
+		b.writers.Go(b.write)
+	}
+}
+
+// noted returns the members, where the book knows newer ones than whoever has
+// applied the log up to index.
+func (b *book) noted(index uint64) (members []system.Member, newer bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.members, b.at > index
+}
+
 func (b *book) write() {
 	b.save.Lock()
 	defer b.save.Unlock()
 	b.mu.RLock()
-	addrs := make(map[string]string, len(b.addrs))
-	for id, addr := range b.addrs {
-		addrs[id] = addr
-	}
+	file := bookFile{Addresses: maps.Clone(b.addrs), Index: b.at, Members: b.members}
 	b.mu.RUnlock()
-	if err := writeFileDurably(b.path, addrs); err != nil {
+	if err := writeFileDurably(b.path, file); err != nil {
 		b.log.Warn("address book not written", "file", b.path, "error", err)
 	}
 }

@@ -25,10 +25,19 @@ const (
 	kindRemoved
 	kindRelay // an announcement by way of a member that may know the leader
 	kindHello // open to strangers: nothing but the handshake, which tells addresses
+	kindMembers
+	kindVoid // open to strangers: a pledged node asks whether its cluster can never be
+	kindAudit
+	kindDigest  // of the state at a place in the log
+	kindRuling  // how an audit ended
+	kindRebuild // of the node that is asked
+	kindSpool   // the leader is to lay its state ready
+	kindChunk   // a part of it
 )
 
 // handleCalls sets the handlers of all kinds.
 func (n *Node) handleCalls() {
+	n.handleAudits()
 	n.trans.Handle(kindTerm, false, func(_ context.Context, _ transport.Peer, req []byte) ([]byte, error) {
 		return n.answerTerm(req)
 	})
@@ -58,8 +67,12 @@ func (n *Node) handleCalls() {
 	handle(n, kindRelay, false, func(ctx context.Context, m *system.Member) (any, error) {
 		return struct{}{}, n.atLeader(ctx, kindAnnounce, m, func(ctx context.Context) error { return n.announceHere(ctx, *m) })
 	})
-	handle(n, kindRemoved, false, func(context.Context, *struct{}) (any, error) {
-		return struct{}{}, n.removed()
+	handle(n, kindRemoved, false, func(_ context.Context, o *outlook) (any, error) {
+		return struct{}{}, n.removed(*o, n.pledges.Load())
+	})
+	handle(n, kindMembers, false, func(context.Context, *struct{}) (any, error) { return n.outlook(), nil })
+	handle(n, kindVoid, true, func(_ context.Context, r *voidRequest) (any, error) {
+		return n.state.Load().voids(r.Cluster), nil
 	})
 }
 
@@ -79,7 +92,7 @@ func handle[R any](n *Node, k transport.Kind, intro bool, run func(context.Conte
 		var moved *system.NotLeaderError
 		switch {
 		case errors.As(err, &refused):
-			return json.Marshal(answer{Refused: refused.Reason})
+			return json.Marshal(answer{Refused: refused.Reason, Final: refused.Final})
 		case errors.As(err, &moved), errors.Is(err, system.ErrNoLeader):
 			return json.Marshal(answer{NotLeader: true})
 		case err != nil:
@@ -96,6 +109,7 @@ func handle[R any](n *Node, k transport.Kind, intro bool, run func(context.Conte
 // answer is the envelope of JSON answers.
 type answer struct {
 	Refused   string          `json:",omitempty"`
+	Final     bool            `json:",omitempty"`
 	NotLeader bool            `json:",omitempty"`
 	Value     json.RawMessage `json:",omitempty"`
 }
@@ -108,7 +122,7 @@ func open(text []byte, v any) error {
 	}
 	switch {
 	case a.Refused != "":
-		return &system.RefusedError{Reason: a.Refused}
+		return &system.RefusedError{Reason: a.Refused, Final: a.Final}
 	case a.NotLeader:
 		return system.ErrNoLeader
 	case v == nil:
@@ -150,9 +164,17 @@ func (n *Node) askAddr(ctx context.Context, addr string, r request) error {
 	return open(text, r.answer)
 }
 
-// atLeader runs a request on the leader: here, or by a call. It waits for a
-// leader as long as other requests do.
+// atLeader runs a request on the leader whose answer is that it was done.
 func (n *Node) atLeader(ctx context.Context, k transport.Kind, req any, here func(context.Context) error) error {
+	return n.askLeader(ctx, request{kind: k, body: req}, here)
+}
+
+// askLeader runs a request on the leader: here, or by a call. It waits for a
+// leader as long as other requests do.
+func (n *Node) askLeader(ctx context.Context, req request, here func(context.Context) error) error {
+	if n.state.Load().State == left {
+		return refusedf("%s was removed from its cluster; ask a member", n.cfg.NodeID)
+	}
 	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
 	defer cancel()
 	for {
@@ -163,7 +185,7 @@ func (n *Node) atLeader(ctx context.Context, k transport.Kind, req any, here fun
 		case ok && self && serving, n.state.Load().State == pristine:
 			err = here(ctx)
 		case ok && !self:
-			err = n.ask(ctx, leader.ID, request{kind: k, body: req})
+			err = n.ask(ctx, leader.ID, req)
 		}
 		retry := errors.Is(err, system.ErrNoLeader) || errors.Is(err, transport.ErrNotSent)
 		if err == nil || !retry {
@@ -199,6 +221,9 @@ const (
 // Forward runs a command on the leader; see server.Replicator. Where it is not
 // known whether the leader ran it, the outcome is unknown.
 func (n *Node) Forward(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
+	if err := n.gone(); err != nil {
+		return nil, err
+	}
 	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
 	defer cancel()
 	for {

@@ -7,13 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/google/uuid"
 )
 
 // The states of a data directory. Each step is one durable write of identity.json
-// and none leads back: pristine → founded or pledged → left.
+// and none leads back: pristine → founded or pledged → left. But a pledge to a
+// cluster that can never be is void (release).
 const (
 	// pristine: a UUID and nothing else; no Raft state.
 	pristine = "pristine"
@@ -33,18 +35,46 @@ type identity struct {
 	State   string   `json:"state"`
 	Cluster string   `json:"cluster,omitempty"` // the UUID of the cluster it belongs to
 	Seeds   []string `json:"seeds,omitempty"`   // Raft addresses to ask after a restart
+	Inviter string   `json:"inviter,omitempty"` // the node that asked for the pledge
+	// Former are UUIDs that this data directory gave up: no cluster was founded under
+	// them, nor ever will be.
+	Former []string `json:"former,omitempty"`
 	// Learner: it pledged itself as a member without a vote.
 	Learner bool `json:"learner,omitempty"`
 	// Stores: the log and the vote store were created. From then on a missing one is an error.
 	Stores bool `json:"stores,omitempty"`
 	// Bootstrapped: the founder's first configuration is in the log.
 	Bootstrapped bool `json:"bootstrapped,omitempty"`
+	// StoresIn is the directory below the data directory that holds log, vote and
+	// snapshots; empty before a recover.
+	StoresIn string `json:"stores_in,omitempty"`
+	// Sum is a checksum of all other fields.
+	Sum string `json:"sum,omitempty"`
+}
+
+// voids reports whether this data directory is the proof that a cluster was never
+// founded and never will be: only it could have, under its own UUID, and it has
+// become something else or given that UUID up. Once true it stays true.
+func (id *identity) voids(cluster string) bool {
+	if slices.Contains(id.Former, cluster) {
+		return true
+	}
+	return id.UUID == cluster && id.State != pristine && id.Cluster != cluster
+}
+
+// renewed is the identity of a fresh node in the same data directory.
+func (id identity) renewed() identity {
+	return identity{
+		Format: id.Format, NodeID: id.NodeID, UUID: uuid.NewString(), State: pristine,
+		Former: append(slices.Clone(id.Former), id.UUID),
+	}
 }
 
 const (
 	identityFile = "identity.json"
 	lockFile     = "lock"
 	peersFile    = "peers.json"
+	divergedFile = "diverged.json"
 	logFile      = "log.db"
 	voteFile     = "vote.db"
 	snapshotDir  = "snapshots"
@@ -81,19 +111,15 @@ func openDataDir(path, nodeID string) (*dataDir, error) {
 
 // load reads identity.json, or writes a pristine one into an empty directory.
 func (d *dataDir) load(nodeID string) error {
-	text, err := os.ReadFile(d.file(identityFile))
+	id, err := readIdentity(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.create(nodeID)
 	}
 	if err != nil {
-		return fmt.Errorf("data dir: %w", err)
+		return err
 	}
-	if err := json.Unmarshal(text, &d.id); err != nil || d.id.UUID == "" || d.id.State == "" {
-		return fmt.Errorf("%s is damaged; restore it from a backup, or start this node anew under another --node-id and --data-dir", d.file(identityFile))
-	}
+	d.id = id
 	switch {
-	case d.id.Format != 1:
-		return fmt.Errorf("%s has format %d, which this version does not know; use the version that wrote it, or a newer one", d.file(identityFile), d.id.Format)
 	case d.id.NodeID != nodeID:
 		return fmt.Errorf("data dir %s belongs to node %q, not %q; start with --node-id %s, or choose another --data-dir", d.path, d.id.NodeID, nodeID, d.id.NodeID)
 	case d.id.State == left:
@@ -110,7 +136,7 @@ func (d *dataDir) create(nodeID string) error {
 	}
 	for _, f := range files {
 		if f.Name() != lockFile && f.Name() != identityFile+".tmp" {
-			return fmt.Errorf("data dir %s holds %q but no %s: it is no RaftKV data dir; choose another --data-dir", d.path, f.Name(), identityFile)
+			return fmt.Errorf("data dir %s holds %q but no %s: it is no RaftKV data dir, or that file was removed; restore it from a backup, or choose another --data-dir", d.path, f.Name(), identityFile)
 		}
 	}
 	d.id = identity{Format: 1, NodeID: nodeID, UUID: uuid.NewString(), State: pristine}
@@ -119,6 +145,10 @@ func (d *dataDir) create(nodeID string) error {
 
 // save makes id durable, and only then the one in memory.
 func (d *dataDir) save(id identity) error {
+	id, err := id.sealed()
+	if err != nil {
+		return err
+	}
 	if err := writeFileDurably(d.file(identityFile), id); err != nil {
 		return err
 	}

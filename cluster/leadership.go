@@ -19,22 +19,30 @@ func (n *Node) serving() (term uint64, ok bool) {
 		return 0, false
 	}
 	term = r.CurrentTerm()
-	return term, r.State() == raft.Leader && n.ready.Load() == term && r.CurrentTerm() == term
+	return term, r.State() == raft.Leader && n.ready.Load() == term && r.CurrentTerm() == term && !n.disk.hangs() && !n.diverged.on()
 }
 
 // Leader returns the leader with its announced addresses; self says whether it is
 // this node, ok is false where none is known to be alive.
 func (n *Node) Leader() (m system.Member, self, ok bool) {
 	r := n.raft.Load()
-	if r == nil {
-		if n.alone() {
-			return n.self(), true, true
-		}
+	switch {
+	case n.state.Load().State == left:
+		m, ok = n.leaderOutside()
+		return m, false, ok
+	case r == nil && n.alone():
+		return n.self(), true, true
+	case r == nil:
 		return system.Member{}, false, false
+	}
+	if n.disk.hangs() {
+		return n.disk.successor()
 	}
 	_, id := r.LeaderWithID()
 	switch {
 	case id == "":
+		return system.Member{}, false, false
+	case string(id) == n.cfg.NodeID && n.diverged.on(): // not for long
 		return system.Member{}, false, false
 	case string(id) == n.cfg.NodeID:
 		return n.self(), true, true
@@ -45,19 +53,35 @@ func (n *Node) Leader() (m system.Member, self, ok bool) {
 		return system.Member{}, false, false
 	}
 	// A member that is not known is announced by an entry yet to come.
-	m, ok = n.machine.Member(string(id))
+	m, ok = n.member(string(id))
 	return m, false, ok
+}
+
+// member returns what a node announced of itself: as applied here, or, while this
+// node has not caught up after a restart, as it noted before.
+func (n *Node) member(id string) (system.Member, bool) {
+	members, newer := n.book.noted(n.visible.Load())
+	if !newer {
+		return n.machine.Member(id)
+	}
+	for _, m := range members {
+		if m.ID == id {
+			return m, true
+		}
+	}
+	return system.Member{}, false
 }
 
 // watchLeadership opens each term that this node leads, and wakes those who wait
 // for a leader. It must never be slow: the library's main loop waits for it.
-func (n *Node) watchLeadership(notify <-chan bool, observed <-chan raft.Observation) {
-	r := n.raft.Load()
+func (n *Node) watchLeadership(r *raftNode, notify <-chan bool, observed <-chan raft.Observation) {
 	var opened uint64
 	for {
 		select {
 		case <-notify:
 		case <-observed:
+		case <-r.stopped:
+			return
 		case <-n.ctx.Done():
 			// The library may still be sending, until it has ended.
 			for {
@@ -68,6 +92,9 @@ func (n *Node) watchLeadership(notify <-chan bool, observed <-chan raft.Observat
 					return
 				}
 			}
+		}
+		if r.State() != raft.Leader {
+			n.clock.follow()
 		}
 		if term := r.CurrentTerm(); r.State() == raft.Leader && term != opened {
 			opened = term
@@ -85,7 +112,10 @@ func (n *Node) alone() bool {
 
 // elsewhere returns who leads if it is another node, and nil otherwise.
 func (n *Node) elsewhere() error {
-	if r := n.raft.Load(); r == nil || r.State() == raft.Leader {
+	if err := n.gone(); err != nil {
+		return err
+	}
+	if r := n.raft.Load(); r == nil || r.State() == raft.Leader && !n.disk.hangs() {
 		return nil
 	}
 	if leader, self, ok := n.Leader(); ok && !self {
@@ -98,7 +128,15 @@ func (n *Node) elsewhere() error {
 // that earlier leaders committed is applied here, which is what Raft's Barrier is
 // for; being an entry of ours, it also tells all replicas the new leader's clock.
 func (n *Node) openTerm(r *raftNode, term uint64) {
+	if n.diverged.on() { // it hands over, and its clock may be wrong as all of its state
+		return
+	}
 	n.clock.lead()
+	defer func() {
+		if r.State() != raft.Leader { // lost before the clock was told that it was won
+			n.clock.follow()
+		}
+	}()
 	if off := n.clock.ahead(); off > time.Second || off < -time.Second {
 		n.log.Warn("the logged clock and this machine's differ; they close up by a tenth of the time that passes", "logged-ahead-by", off)
 	}

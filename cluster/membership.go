@@ -18,6 +18,11 @@ func refusedf(format string, args ...any) error {
 	return &system.RefusedError{Reason: fmt.Sprintf(format, args...)}
 }
 
+// refusedForGood is a refusal that stands however often it is asked again.
+func refusedForGood(format string, args ...any) error {
+	return &system.RefusedError{Reason: fmt.Sprintf(format, args...), Final: true}
+}
+
 // pledgeRequest asks a node to belong to a cluster.
 type pledgeRequest struct {
 	Cluster string
@@ -43,20 +48,22 @@ func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
 	case r.ID != id.NodeID:
 		return system.Member{}, refusedf("the node at that address is %q, not %q", id.NodeID, r.ID)
 	case id.State != pristine && id.Cluster != r.Cluster:
-		return system.Member{}, refusedf("%s already holds cluster %s; POST /join there", id.NodeID, id.Cluster)
+		return system.Member{}, refusedForGood("%s already holds cluster %s; POST /join there", id.NodeID, id.Cluster)
 	case id.State == left:
 		return system.Member{}, refusedf("%s has left this cluster; start it with a fresh --data-dir and a new --node-id", id.NodeID)
 	case id.State == founded || id.State == pledged:
+		n.pledges.Add(1)
 		return n.self(), nil
 	case r.Known:
-		return system.Member{}, refusedf("node id %q is in use by a member, and the node at that address has no data: give it a new --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, r.ID)
+		return system.Member{}, refusedForGood("node id %q is in use by a member, and the node that asks under it has no data: start it with another --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, r.ID)
 	case n.inviting != "" && (n.inviting != r.Inviter || id.NodeID < r.Inviter):
 		return system.Member{}, refusedf("%s is inviting a node itself; of two that invite each other the smaller id wins", id.NodeID)
 	}
-	id.State, id.Cluster, id.Seeds, id.Learner = pledged, r.Cluster, r.Seeds, r.Learner
+	id.State, id.Cluster, id.Seeds, id.Learner, id.Inviter = pledged, r.Cluster, r.Seeds, r.Learner, r.Inviter
 	if err := n.step(id); err != nil {
 		return system.Member{}, err
 	}
+	n.pledges.Add(1)
 	n.log.Info("pledged to a cluster", "cluster", r.Cluster, "inviter", r.Inviter)
 	if err := n.startRaft(); err != nil {
 		n.fail(err)
@@ -67,8 +74,8 @@ func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
 
 // Join adds a node; see server.Replicator.
 func (n *Node) Join(ctx context.Context, r system.JoinRequest) error {
-	if r.ID == "" {
-		return refusedf("a node id is needed")
+	if err := system.CheckNodeID(r.ID); err != nil {
+		return refusedForGood("%v", err)
 	}
 	if host, port, err := net.SplitHostPort(r.Raft); err != nil || host == "" || port == "" || port == "0" {
 		return refusedf("bad Raft address %q: host:port is needed", r.Raft)
@@ -105,7 +112,7 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 	servers := n.servers()
 	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == r.ID })
 	if r.ID == n.cfg.NodeID {
-		return refusedf("node id %q is in use by this node", r.ID)
+		return refusedForGood("node id %q is in use by the node at %s; start the new one with another --node-id", r.ID, n.trans.Addr())
 	}
 	if at >= 0 && servers[at].Suffrage == raft.Voter && r.Learner {
 		return refusedf("%s is a voter already", r.ID)
@@ -115,7 +122,7 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 		return err
 	}
 	if known, ok := n.machine.Member(r.ID); at >= 0 && ok && known.Dir != "" && known.Dir != m.Dir {
-		return refusedf("node id %q is in use by another node, at %s", r.ID, known.Raft)
+		return refusedForGood("node id %q is in use by another node, at %s; start this one with a fresh --data-dir and another --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, known.Raft, r.ID)
 	}
 	for _, other := range n.machine.Members() {
 		in := slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == other.ID })
@@ -169,6 +176,8 @@ func (n *Node) invite(ctx context.Context, r system.JoinRequest, known bool) (m 
 	switch {
 	case errors.As(err, &refused):
 		return m, err
+	case errors.Is(err, transport.ErrSelf):
+		return m, refusedf("the node at that address is %q, not %q", n.cfg.NodeID, r.ID)
 	case err != nil:
 		return m, refusedf("cannot reach node %s at %s: %v", r.ID, r.Raft, err)
 	case !fresh:
@@ -311,30 +320,14 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 		return err
 	}
 	n.log.Info("node removed", "node", id)
-	// The node is told on the way out; it may be down, and then learns it from
-	// nobody: it can do no harm, having no vote.
+	// The node is told on the way out. If it is down it does no harm, having no vote,
+	// and hears of it when it asks its way back (announceHere).
 	tell, cancel := context.WithTimeout(ctx, roundWait)
 	defer cancel()
-	if err := n.ask(tell, id, request{kind: kindRemoved}); err != nil {
+	if err := n.ask(tell, id, request{kind: kindRemoved, body: n.outlook()}); err != nil {
 		n.log.Warn("removed node not told", "node", id, "error", err)
 	}
 	return n.logSystem(ctx, system.MemberDel(id))
-}
-
-// removed notes that this node was removed. It serves no more.
-func (n *Node) removed() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	id := n.dir.id
-	id.State = left
-	n.log.Warn("this node was removed from its cluster; stop it, and start it with a fresh --data-dir to join again", "cluster", id.Cluster)
-	if err := n.dir.save(id); err != nil {
-		return err
-	}
-	n.publish()
-	r := n.raft.Load()
-	n.wg.Go(func() { r.stop() })
-	return nil
 }
 
 // Transfer hands leadership to another voter; see server.Replicator.
@@ -358,12 +351,18 @@ func (n *Node) transferHere(ctx context.Context, id string) error {
 	case id != "" && !slices.Contains(others, id):
 		return refusedf("no voter has the id %q", id)
 	}
+	if id != "" {
+		if p, err := n.askProgress(ctx, id); err == nil && p.Diverged {
+			return refusedf("the state of %s differs from the others'; rebuild it first with RAFT.REBUILD %s", id, id)
+		}
+	}
 	return n.transferLeadership(ctx, id)
 }
 
-// transferLeadership holds back new entries, waits for the one on its way, hands
-// over, and returns once the new leader is known: what waited is then redirected,
-// and nothing was left in doubt.
+// transferLeadership hands leadership to a voter, to the fittest if none is named:
+// it holds back new entries, waits for the one on its way, hands over, and returns
+// once the new leader is known. What waited is then redirected, and nothing was
+// left in doubt.
 func (n *Node) transferLeadership(ctx context.Context, id string) error {
 	n.members.Lock()
 	defer n.members.Unlock()
@@ -378,14 +377,14 @@ func (n *Node) transferLeadership(ctx context.Context, id string) error {
 		}
 		pause(ctx, time.Millisecond)
 	}
-	r := n.raft.Load()
-	var err error
 	if id == "" {
-		err = r.LeadershipTransfer().Error()
-	} else {
-		err = r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error()
+		id = n.fittest(ctx)
 	}
-	if err != nil {
+	if id == "" {
+		return refusedf("leadership not transferred: no voter answers that may lead")
+	}
+	r := n.raft.Load()
+	if err := r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error(); err != nil {
 		return refusedf("leadership not transferred: %v", err)
 	}
 	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
@@ -414,125 +413,4 @@ func membershipError(err error) error {
 		return system.ErrUnknownOutcome
 	}
 	return refusedf("membership not changed: %v", err)
-}
-
-// join asks the Join addresses, or a pledged node's seeds, for admission, until
-// this node is in the cluster's configuration.
-func (n *Node) join() {
-	for n.ctx.Err() == nil {
-		id := n.state.Load()
-		if id.State == founded || id.State == left || id.State == pristine && len(n.cfg.Join) == 0 {
-			return
-		}
-		if servers := n.servers(); slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == n.cfg.NodeID }) {
-			return
-		}
-		var last error
-		for _, seed := range append(slices.Clone(n.cfg.Join), id.Seeds...) {
-			if seed == n.trans.Addr() {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(n.ctx, 3*adminWait)
-			last = n.askAddr(ctx, seed, request{kind: kindJoin, body: system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr(), Learner: id.Learner}})
-			cancel()
-			if last == nil {
-				n.log.Info("joined", "by", seed)
-				return
-			}
-			n.log.Debug("not admitted yet", "asked", seed, "error", last)
-		}
-		var refused *system.RefusedError
-		if errors.As(last, &refused) {
-			n.log.Warn("asked to join, refused", "reason", refused.Reason)
-		}
-		pause(n.ctx, 500*time.Millisecond)
-	}
-}
-
-// announce tells the leader this node's addresses where the replicated ones differ.
-func (n *Node) announce() {
-	for n.ctx.Err() == nil {
-		pause(n.ctx, 500*time.Millisecond)
-		n.greetSeeds()
-		n.syncClock()
-		// After a restart the Machine is empty until a leader is heard of, who may
-		// not be able to reach this node: not knowing counts as differing.
-		me := n.self()
-		if known, _ := n.machine.Member(me.ID); known == me || n.raft.Load() == nil || n.state.Load().State == left {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(n.ctx, adminWait)
-		err := n.announceTo(ctx, me)
-		cancel()
-		if err != nil && !errors.Is(err, system.ErrNoLeader) && !errors.Is(err, transport.ErrNotSent) {
-			n.log.Warn("addresses not announced", "error", err)
-		}
-	}
-}
-
-// greetSeeds looks for members at the Join addresses and the seeds while no leader
-// is known: where every node of a cluster has moved, the address books are of no
-// use, and the handshake with whoever answers there brings them up to date.
-func (n *Node) greetSeeds() {
-	if _, _, ok := n.Leader(); ok || n.raft.Load() == nil {
-		return
-	}
-	for _, seed := range append(slices.Clone(n.cfg.Join), n.state.Load().Seeds...) {
-		if seed == n.trans.Addr() {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(n.ctx, roundWait)
-		if err := n.askAddr(ctx, seed, request{kind: kindHello}); err != nil {
-			n.log.Debug("no answer from seed", "seed", seed, "error", err)
-		}
-		cancel()
-	}
-}
-
-// announceTo sends this node's addresses to the leader. A leader that does not
-// know them cannot reach this node, which then hears of no leader; so where none
-// is known the other members are asked to pass them on.
-func (n *Node) announceTo(ctx context.Context, me system.Member) error {
-	if _, _, ok := n.Leader(); ok {
-		return n.atLeader(ctx, kindAnnounce, me, func(ctx context.Context) error { return n.announceHere(ctx, me) })
-	}
-	servers := n.servers()
-	err := error(system.ErrNoLeader)
-	for _, s := range servers {
-		if string(s.ID) == me.ID {
-			continue
-		}
-		if err = n.ask(ctx, string(s.ID), request{kind: kindRelay, body: me}); err == nil {
-			return nil
-		}
-	}
-	return err
-}
-
-// syncClock takes over the leader's clock once after a start; from then on this
-// node's own monotonic clock carries it, so that it can lead without a jump.
-func (n *Node) syncClock() {
-	if _, self, ok := n.Leader(); !ok || self || n.clock.isSynced() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(n.ctx, roundWait)
-	defer cancel()
-	if _, err := n.FollowerBarrier(ctx); err != nil {
-		n.log.Debug("leader's clock not learned yet", "error", err)
-	}
-}
-
-// announceHere logs a member's new addresses, on the leader.
-func (n *Node) announceHere(ctx context.Context, m system.Member) error {
-	if _, ok := n.serving(); !ok {
-		return system.ErrNoLeader
-	}
-	known, ok := n.machine.Member(m.ID)
-	if !ok || known.Dir != m.Dir {
-		return refusedf("%s is no member", m.ID)
-	}
-	if m.Learner = known.Learner; m == known {
-		return nil
-	}
-	return n.logSystem(ctx, system.MemberSet(m))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/raftkv/raftkv/cluster/batch"
+	"github.com/raftkv/raftkv/cluster/faults"
 	"github.com/raftkv/raftkv/cluster/logstore"
 	"github.com/raftkv/raftkv/cluster/transport"
 	"github.com/raftkv/raftkv/fsm"
@@ -36,6 +37,10 @@ const (
 	adminWait   = 10 * time.Second
 )
 
+// DefaultDiskReserve is room for some entries in flight, and for what a node
+// writes down to take part in an election.
+const DefaultDiskReserve = 64 << 20
+
 // Config is what Open needs.
 type Config struct {
 	NodeID  string
@@ -50,7 +55,13 @@ type Config struct {
 	Logger     *slog.Logger
 	// OnBatch, where set, is told how many proposals went into each entry.
 	OnBatch func(proposals int)
-	// Clock replaces time.Now in tests.
+	// DiskReserve is how many bytes must be free on the data directory's disk: with
+	// less, this node refuses client's writes, and lets others lead that have more.
+	// 0 stands for DefaultDiskReserve.
+	DiskReserve int64
+	// AuditInterval is how often the leader compares all members' states; 0 is never.
+	AuditInterval time.Duration
+	// Clock is the wall clock; nil is the system's.
 	Clock func() time.Time
 }
 
@@ -62,6 +73,10 @@ type Node struct {
 	clock   *clock
 	book    *book
 	trans   *transport.Transport
+	disk    *disk
+	audits  *audits
+	spools  *spools
+	peers   liveness
 	queue   *batch.Queue
 	forward func(context.Context, system.Caller, [][]byte) ([]byte, error)
 
@@ -71,6 +86,8 @@ type Node struct {
 	cutting  sync.Mutex // one snapshot at a time, with its own TrailingLogs
 	members  sync.Mutex // one change of membership or leadership at a time
 
+	pledges atomic.Uint64            // pledges given, the repeated ones too
+	outside atomic.Pointer[outlook]  // of a removed node: the cluster as it last heard of it
 	raft    atomic.Pointer[raftNode] // nil while pristine
 	state   atomic.Pointer[identity] // a copy of dir.id for readers
 	changed signal                   // leadership, readiness or membership
@@ -85,6 +102,11 @@ type Node struct {
 	tickC   chan struct{}
 	readers rounds // of the leader
 	locals  rounds // of a follower's own reads
+
+	diverged   *diverged
+	abstains   abstention
+	rebuilding atomic.Pointer[rebuild]
+	chunk      int // bytes of the leader's state that a rebuild asks for at once
 
 	sinceSnapshot atomic.Int64 // bytes applied
 	lastSnapshot  atomic.Int64 // Unix seconds
@@ -120,29 +142,38 @@ func (r *raftNode) stop() (err error) {
 // says what to do.
 func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	if cfg.Clock == nil {
-		cfg.Clock = time.Now
+		cfg.Clock = faults.Now
+	}
+	if cfg.DiskReserve == 0 {
+		cfg.DiskReserve = DefaultDiskReserve
 	}
 	dir, err := openDataDir(cfg.DataDir, cfg.NodeID)
 	if err != nil {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock),
+		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
 		book:  openBook(dir.file(peersFile), cfg.Logger),
 		queue: batch.New(maxQueued, MaxCommand),
 		tickC: make(chan struct{}, 1), fatal: make(chan error, 1),
+	}
+	n.disk, n.audits, n.diverged, n.chunk = newDisk(n), newAudits(n), openDiverged(n), maxChunk
+	if n.spools, err = openSpools(n); err != nil {
+		dir.close()
+		return nil, err
 	}
 	n.readers.kick, n.locals.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.publish()
 	n.trans, err = transport.New(transport.Config{
 		Addr: cfg.RaftAddr, Advertise: cfg.RaftAdvertise, Self: n.wireIdentity(),
-		Resolve: n.book.resolve, Learned: n.book.learn, Logger: &raftLogger{log: cfg.Logger},
+		Resolve: n.book.resolve, Learned: n.book.learn, Replicates: n.replicates, Logger: &raftLogger{log: cfg.Logger},
 	})
 	if err != nil {
 		dir.close()
 		return nil, err
 	}
+	n.abstain(hasDiverged, n.diverged.on())
 	n.handleCalls()
 	return n, nil
 }
@@ -164,7 +195,7 @@ func (n *Node) Start() error {
 	}
 	n.mu.Unlock()
 	n.trans.Start()
-	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots} {
+	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.diverged.watch, n.auditNowAndThen} {
 		n.wg.Go(loop)
 	}
 	return nil
@@ -209,12 +240,13 @@ func (n *Node) Stop(ctx context.Context) error {
 			err = r.stop()
 		}
 		n.wg.Wait()
-		n.queue.Refuse(n.queue.TakeAll(), system.ErrShutdown)
+		n.queue.Close(system.ErrShutdown)
 		err = errors.Join(err, n.trans.Close())
 		if r := n.raft.Load(); r != nil {
 			err = errors.Join(err, r.logs.Close(), r.votes.Close())
 		}
 		n.book.writers.Wait()
+		n.spools.close()
 		n.dir.close()
 	})
 	return err

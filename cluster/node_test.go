@@ -29,6 +29,7 @@ type testNode struct {
 	dir     string
 	addr    string
 	wall    func() time.Time
+	audits  time.Duration // the interval; 0: none by themselves
 }
 
 // freeAddr returns a loopback address whose port the kernel picked.
@@ -59,7 +60,7 @@ func (tn *testNode) run(t *testing.T, id string, join ...string) {
 	n, err := Open(Config{
 		NodeID: id, DataDir: tn.dir, RaftAddr: tn.addr, RaftAdvertise: tn.addr,
 		RESPAdvertise: "127.0.0.1:6" + id[len(id)-1:], HTTPAdvertise: "127.0.0.1:8" + id[len(id)-1:],
-		Join: join, LeaderWait: 5 * time.Second, Clock: tn.wall,
+		Join: join, LeaderWait: 5 * time.Second, Clock: tn.wall, AuditInterval: tn.audits,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", id),
 	}, tn.machine)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/raftkv/raftkv/cluster/batch"
+	"github.com/raftkv/raftkv/cluster/logstore"
 	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
@@ -22,7 +23,7 @@ type flight struct {
 	data    []byte // its binary form
 	items   []*batch.Item
 	writers []*resp.Writer
-	done    chan struct{} // closed once the proposals are answered by the applier
+	done    chan struct{} // closed once the proposals are answered
 }
 
 // Submit hands over proposals to be logged in this order; see server.Replicator.
@@ -38,6 +39,10 @@ func (n *Node) Submit(ps []system.Proposal) {
 	}
 	if err := n.elsewhere(); err != nil {
 		refuse(err)
+		return
+	}
+	if n.disk.refuses() {
+		refuse(system.ErrDiskFull)
 		return
 	}
 	n.queue.Add(ps, time.Now().Add(n.cfg.LeaderWait))
@@ -110,6 +115,11 @@ func (n *Node) found() error {
 // proposeOne sends one entry and sees to its outcome.
 func (n *Node) proposeOne() {
 	items := n.queue.Take(maxEntry)
+	if n.disk.refuses() {
+		if items = n.refuseClients(items); len(items) == 0 && !n.tickWanted() {
+			return
+		}
+	}
 	f := &flight{items: items, done: make(chan struct{})}
 	f.batch = entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: max(n.clock.leaderNow(), n.machine.Now())}
 	for _, it := range items {
@@ -142,11 +152,26 @@ func (n *Node) proposeOne() {
 	n.giveUp(f, system.ErrUnknownOutcome)
 }
 
+// refuseClients refuses what clients want logged while there is no disk space,
+// and returns what the cluster itself needs.
+func (n *Node) refuseClients(items []*batch.Item) (rest []*batch.Item) {
+	var refused []*batch.Item
+	for _, it := range items {
+		if it.System {
+			rest = append(rest, it)
+		} else {
+			refused = append(refused, it)
+		}
+	}
+	n.queue.Refuse(refused, system.ErrDiskFull)
+	return rest
+}
+
 // notDone reports whether an error of raft.Apply means that the entry was
 // certainly not logged.
 func notDone(err error) bool {
 	return errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrEnqueueTimeout) ||
-		errors.Is(err, raft.ErrLeadershipTransferInProgress)
+		errors.Is(err, raft.ErrLeadershipTransferInProgress) || errors.Is(err, logstore.ErrNoSpace)
 }
 
 // await waits for the applier to answer a committed entry.
@@ -208,6 +233,7 @@ func (n *Node) resolve(f *flight, index uint64) {
 func (n *Node) giveUp(f *flight, err error) {
 	if n.flight.CompareAndSwap(f, nil) {
 		n.queue.Refuse(f.items, err)
+		close(f.done)
 		return
 	}
 	<-f.done
@@ -220,8 +246,12 @@ func (n *Node) sweep() {
 		if late := n.queue.TakeExpired(time.Now()); len(late) > 0 {
 			n.queue.Refuse(late, system.ErrNoLeader)
 		}
-		if _, ok := n.serving(); !ok && n.queue.Len() > 0 {
-			n.changed.Broadcast() // that a leader is linked again is told by nobody
+		if _, ok := n.serving(); ok || n.queue.Len() == 0 {
+			continue
+		}
+		n.changed.Broadcast() // that a leader is linked again is told by nobody
+		if err := n.elsewhere(); err != nil && n.disk.hangs() {
+			n.queue.Refuse(n.queue.TakeAll(), err) // the proposer waits for the disk
 		}
 	}
 }

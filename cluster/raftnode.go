@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -30,8 +31,11 @@ func (n *Node) startRaft() error {
 		return err
 	}
 	closeStores := func(err error) error { return errors.Join(err, logs.Close(), votes.Close()) }
-	snaps, err := logstore.OpenSnapshots(n.dir.file(snapshotDir), snapshotsKept, n.log)
+	snaps, err := logstore.OpenSnapshots(n.dir.store(snapshotDir), snapshotsKept, n.log)
 	if err != nil {
+		return closeStores(err)
+	}
+	if err := snaps.Guard(votes); err != nil {
 		return closeStores(err)
 	}
 	last, err := logs.LastIndex()
@@ -43,18 +47,20 @@ func (n *Node) startRaft() error {
 	} else if err := logs.Verify(newestIndex(metas)); err != nil {
 		return closeStores(err)
 	}
-	store := &watchedLog{Log: logs, fail: n.fail}
-	if err := n.bootstrap(store, votes, snaps); err != nil {
+	store, stable := n.disk.guard(logs, votes)
+	if err := n.bootstrap(store, stable, snaps); err != nil {
 		return closeStores(err)
 	}
 	notify := make(chan bool, 16)
 	conf := n.raftConfig()
 	conf.NotifyCh = notify
-	r, err := raft.NewRaft(conf, &applier{n}, store, votes, snaps, n.trans.Raft())
+	r, err := raft.NewRaft(conf, &applier{n}, store, stable, snaps, n.trans.Raft())
 	if err != nil {
 		return closeStores(fmt.Errorf("start Raft: %w", err))
 	}
-	n.raft.Store(&raftNode{Raft: r, logs: logs, votes: votes, bootIndex: last, stopped: make(chan struct{})})
+	n.disk.armed.Store(true)
+	node := &raftNode{Raft: r, logs: logs, votes: votes, bootIndex: last, stopped: make(chan struct{})}
+	n.raft.Store(node)
 	observed := make(chan raft.Observation, 16)
 	r.RegisterObserver(raft.NewObserver(observed, true, func(o *raft.Observation) bool {
 		switch o.Data.(type) {
@@ -63,9 +69,21 @@ func (n *Node) startRaft() error {
 		}
 		return false
 	}))
-	n.wg.Go(func() { n.watchLeadership(notify, observed) })
+	n.wg.Go(func() { n.watchLeadership(node, notify, observed) })
 	n.changed.Broadcast()
 	return nil
+}
+
+// replicates reports whether this node leads in a term and another is in its
+// configuration.
+func (n *Node) replicates(id string, term uint64) bool {
+	r := n.raft.Load()
+	return r != nil && r.State() == raft.Leader && r.CurrentTerm() == term && n.configured(id)
+}
+
+// configured reports whether a node is in the latest configuration.
+func (n *Node) configured(id string) bool {
+	return slices.ContainsFunc(n.servers(), func(s raft.Server) bool { return string(s.ID) == id })
 }
 
 func newestIndex(metas []*raft.SnapshotMeta) uint64 {
@@ -84,11 +102,11 @@ func (n *Node) openStores() (*logstore.Log, *logstore.Vote, error) {
 	if !id.Stores {
 		openLog, openVote = logstore.CreateLog, logstore.CreateVote
 	}
-	logs, err := openLog(n.dir.file(logFile), id.Cluster)
+	logs, err := openLog(n.dir.store(logFile), id.Cluster)
 	if err != nil {
 		return nil, nil, err
 	}
-	votes, err := openVote(n.dir.file(voteFile), id.Cluster)
+	votes, err := openVote(n.dir.store(voteFile), id.Cluster)
 	if err == nil && !id.Stores {
 		id.Stores = true
 		if err = n.dir.save(id); err == nil {
@@ -168,29 +186,4 @@ func (n *Node) raftConfig() *raft.Config {
 	c.NoLegacyTelemetry = true
 	c.Logger = &raftLogger{log: n.log}
 	return c
-}
-
-// watchedLog ends the process at the first write that failed: what is on disk is
-// not known then, and a retried fsync proves nothing.
-type watchedLog struct {
-	*logstore.Log
-	fail func(error)
-}
-
-func (l *watchedLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
-
-func (l *watchedLog) StoreLogs(es []*raft.Log) error {
-	err := l.Log.StoreLogs(es)
-	if err != nil {
-		l.fail(fmt.Errorf("the Raft log cannot be written: %w", err))
-	}
-	return err
-}
-
-func (l *watchedLog) DeleteRange(min, max uint64) error {
-	err := l.Log.DeleteRange(min, max)
-	if err != nil {
-		l.fail(fmt.Errorf("the Raft log cannot be cut: %w", err))
-	}
-	return err
 }

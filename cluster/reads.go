@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/raftkv/raftkv/cluster/faults"
 	"github.com/raftkv/raftkv/fsm/system"
 )
 
@@ -95,7 +96,7 @@ func (n *Node) FollowerBarrier(ctx context.Context) (now int64, err error) {
 			return 0, err
 		}
 	}
-	err = n.barrier(ctx, &n.locals, func() error { return nil })
+	err = n.barrier(ctx, &n.locals, n.absent)
 	return n.machine.Now(), err
 }
 
@@ -154,7 +155,11 @@ func (n *Node) leaderRound(rd *round) error {
 	}
 	r := n.raft.Load()
 	rd.term, rd.index = term, r.CommitIndex()
-	if !n.majorityAt(term, n.servers()) {
+	if faults.On(faults.VerifyLeader) {
+		if r.VerifyLeader().Error() != nil {
+			return errRound
+		}
+	} else if !n.majorityAt(term, n.servers()) {
 		return errRound
 	}
 	if now, ok := n.serving(); !ok || now != term {
@@ -278,7 +283,7 @@ func (n *Node) followerRound(rd *round) error {
 	}
 	rd.term, rd.index = binary.LittleEndian.Uint64(answer), binary.LittleEndian.Uint64(answer[8:])
 	n.clock.sync(int64(binary.LittleEndian.Uint64(answer[16:])))
-	if n.waitVisible(ctx, rd.index) != nil {
+	if n.waitVisible(ctx, rd.index) != nil || n.diverged.on() {
 		return errRound
 	}
 	return nil

@@ -22,6 +22,8 @@ type progress struct {
 	Last        uint64 // last index in its log, on its disk
 	Commit      uint64 // the last index that it knows to be committed, and holds
 	LastContact int64  // ms since it heard from the leader; 0 on the leader
+	Short       bool   // its disk is nearly full, or hangs
+	Diverged    bool   // its state is not that of the others
 }
 
 // progress is this node's own.
@@ -30,7 +32,7 @@ func (n *Node) progress() progress {
 	if r == nil {
 		return progress{Role: n.role()}
 	}
-	p := progress{Role: n.role(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
+	p := progress{Role: n.role(), Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
 	if p.Role != system.Leader {
 		if at := r.LastContact(); !at.IsZero() {
 			p.LastContact = time.Since(at).Milliseconds()
@@ -41,6 +43,9 @@ func (n *Node) progress() progress {
 
 // role is what this node is now.
 func (n *Node) role() system.Role {
+	if n.state.Load().State == left {
+		return system.Removed
+	}
 	r := n.raft.Load()
 	if r == nil {
 		if n.alone() {
@@ -48,10 +53,12 @@ func (n *Node) role() system.Role {
 		}
 		return system.Follower
 	}
-	switch r.State() {
-	case raft.Leader:
+	switch state := r.State(); {
+	case n.diverged.on():
+		return system.Diverged
+	case state == raft.Leader:
 		return system.Leader
-	case raft.Candidate:
+	case state == raft.Candidate:
 		return system.Candidate
 	}
 	servers := n.servers()
@@ -78,13 +85,16 @@ func (n *Node) askProgress(ctx context.Context, id string) (p progress, err erro
 // Members returns all members with their roles, ordered by id.
 func (n *Node) Members() []system.MemberStatus {
 	if n.raft.Load() == nil {
-		return []system.MemberStatus{{Member: n.self(), Role: n.role()}}
+		return []system.MemberStatus{{Member: n.self(), Role: n.role(), Alive: true}}
 	}
 	leader, _, _ := n.Leader()
+	if n.state.Load().State == left {
+		return n.membersOutside(leader.ID)
+	}
 	servers := n.servers()
 	var all []system.MemberStatus
 	for _, s := range servers {
-		m, ok := n.machine.Member(string(s.ID))
+		m, ok := n.member(string(s.ID))
 		if !ok {
 			m.ID = string(s.ID)
 			m.Raft, _ = n.book.resolve(m.ID)
@@ -93,12 +103,15 @@ func (n *Node) Members() []system.MemberStatus {
 		switch {
 		case m.ID == leader.ID:
 			role = system.Leader
+		case m.ID == n.cfg.NodeID && n.diverged.on():
+			role = system.Diverged
 		case s.Suffrage != raft.Voter:
 			role = system.Learner
 		case m.ID == n.cfg.NodeID:
 			role = n.role()
 		}
-		all = append(all, system.MemberStatus{Member: m, Role: role})
+		alive := m.ID == n.cfg.NodeID && role != system.Diverged || m.ID == leader.ID || n.peers.alive(m.ID)
+		all = append(all, system.MemberStatus{Member: m, Role: role, Alive: alive})
 	}
 	slices.SortFunc(all, func(a, b system.MemberStatus) int { return strings.Compare(a.ID, b.ID) })
 	return all
@@ -107,7 +120,7 @@ func (n *Node) Members() []system.MemberStatus {
 // Status is the full local answer; it asks the other nodes for their indexes.
 func (n *Node) Status(ctx context.Context) system.Status {
 	id := n.state.Load()
-	s := system.Status{NodeID: id.NodeID, ClusterID: id.Cluster, Role: n.role(), Nodes: n.Members()}
+	s := system.Status{NodeID: id.NodeID, ClusterID: id.Cluster, Role: n.role(), Nodes: n.Members(), Audit: n.audits.report()}
 	if id.State == pristine {
 		s.ClusterID = id.UUID
 	}
@@ -138,8 +151,8 @@ func (n *Node) Status(ctx context.Context) system.Status {
 		m := &s.Nodes[i]
 		m.MatchIndex, m.LastContactMS = p.Last, p.LastContact
 		m.Lag = last - min(last, p.Last)
-		if m.Reachable && m.Role == system.Follower && p.Role == system.Candidate {
-			m.Role = system.Candidate
+		if m.Reachable && m.Role == system.Follower && p.Role == system.Candidate || p.Role == system.Diverged {
+			m.Role = p.Role
 		}
 	}
 	return s
@@ -219,7 +232,7 @@ func (n *Node) snapshots() {
 	const enough = 256 << 20
 	for n.ctx.Err() == nil {
 		pause(n.ctx, time.Second)
-		if n.sinceSnapshot.Load() < enough || n.broken.Load() {
+		if n.sinceSnapshot.Load() < enough || n.broken.Load() || !n.diverged.keeps() {
 			continue
 		}
 		if err := n.snapshot(n.ctx, trailingLogs); err != nil {

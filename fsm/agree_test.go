@@ -194,7 +194,14 @@ func (g *generator) batch(m *Machine) *entry.Batch {
 			p.Watches = append(p.Watches, entry.Watch{DB: p.DB, Key: key, Version: version})
 		}
 		for range 1 + g.IntN(4) {
-			p.Commands = append(p.Commands, g.command())
+			c := g.command()
+			if g.IntN(5) == 0 { // of those, some that are none
+				c.In(g.IntN(keyspace.Databases+2) - 1)
+			}
+			if g.IntN(8) == 0 {
+				c.Proto = uint8(2 + g.IntN(2))
+			}
+			p.Commands = append(p.Commands, c)
 		}
 		b.Proposals = append(b.Proposals, p)
 	}
@@ -204,8 +211,11 @@ func (g *generator) batch(m *Machine) *entry.Batch {
 func (g *generator) system() entry.Proposal {
 	id := "n" + strconv.Itoa(g.IntN(4))
 	cmd := system.MemberSet(system.Member{ID: id, Raft: "h:" + strconv.Itoa(g.IntN(9)), RESP: "r", HTTP: "h"})
-	if g.IntN(3) == 0 {
+	switch g.IntN(6) {
+	case 0, 1:
 		cmd = system.MemberDel(id)
+	case 2:
+		cmd = system.Audit("nonce", id)
 	}
 	return entry.Proposal{System: true, Commands: []entry.Command{cmd}}
 }

@@ -86,7 +86,7 @@ func (a *applier) proposal(p *entry.Proposal, w *resp.Writer) {
 			w.Array(len(p.Commands))
 		}
 		for i := range p.Commands {
-			a.command(p.DB, &p.Commands[i], w)
+			a.command(p.DBOf(i), &p.Commands[i], w)
 		}
 	}
 }
@@ -108,14 +108,25 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer) {
 	if cmd.Read && w == nil {
 		return
 	}
-	t := a.in(db)
 	if cmd.Read {
 		a.local++
-		t.Seed = seed(a.id, 1<<63|a.local)
 	} else {
 		a.logged++
+	}
+	if cmd.Proto != 0 {
+		w.SetProto(int(cmd.Proto))
+	}
+	if !isDB(db) {
+		w.Error(resp.ErrDBRange)
+		return
+	}
+	t := a.in(db)
+	if cmd.Read {
+		t.Seed = seed(a.id, 1<<63|a.local)
+	} else {
 		t.Seed = seed(a.id, a.logged)
 	}
+	t.Hits, t.Misses = 0, 0
 	mark := w.Mark()
 	c, err := find(cmd.Args)
 	switch {
@@ -129,6 +140,9 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer) {
 	}
 	if err != nil {
 		writeError(w, mark, err)
+	}
+	if w != nil { // it was asked here
+		a.m.looked(t.Hits, t.Misses)
 	}
 }
 

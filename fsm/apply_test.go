@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -10,6 +11,50 @@ import (
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 )
+
+// TestSeveralDatabases: commands of one proposal work in databases of their own, and
+// answer in the protocol that a HELLO before them chose, in an entry and as a read.
+func TestSeveralDatabases(t *testing.T) {
+	r := newRig(t)
+	r.do("SET k zero")
+	r.doIn(1, "SET k one")
+	in := func(db int, proto uint8, line string) entry.Command {
+		c := entry.Command{Args: words(line), Proto: proto}
+		c.In(db)
+		return c
+	}
+	p := entry.Proposal{Atomic: true, Commands: []entry.Command{
+		{Args: words("GET k")}, in(1, 0, "GET k"), in(1, 0, "GET x"), in(99, 0, "GET k"), in(2, 3, "GET k"), {Args: words("GET k")}, {Args: words("GET x")}, in(1, 2, "GET x"),
+	}}
+	const want = "*8 $4 zero $3 one $-1 -ERR DB index is out of range _ $4 zero _ $-1"
+	r.want("in an entry", r.apply(p)[0], want)
+	w := resp.NewWriter(2, nil)
+	if err := r.m.Read(&p, r.now, w); err != nil {
+		t.Fatal(err)
+	}
+	r.want("as a read", short(w), want)
+
+	r.want("writes", r.apply(entry.Proposal{DB: 1, Atomic: true, Commands: []entry.Command{
+		in(2, 0, "MOVE k 3"), {Args: words("MOVE k 3")}, in(3, 0, "GET k"), in(3, 0, "COPY k k DB 0 REPLACE"), in(0, 0, "GET k"), in(-1, 0, "SET k v"),
+	}})[0], "*6 :0 :1 $3 one :1 $3 one -ERR DB index is out of range")
+}
+
+// TestReadSeesWhatIsDueInEveryDatabase: a transaction that reads in two databases
+// needs a tick for the first one too.
+func TestReadSeesWhatIsDueInEveryDatabase(t *testing.T) {
+	for due := range 3 {
+		r := newRig(t)
+		r.doIn(due, "SET k v PX 10")
+		p := entry.Proposal{Atomic: true, Commands: writes("GET k", "GET k", "GET k")}
+		p.Commands[1].In(1)
+		p.Commands[2].In(2)
+		p.Commands[2].Proto = 3
+		w := resp.NewWriter(2, nil)
+		if err := r.m.Read(&p, start+10, w); !errors.Is(err, system.ErrTickNeeded) || len(w.Bytes()) > 0 || w.Proto() != 2 {
+			t.Errorf("due in database %d: %v, %q", due, err, w.Bytes())
+		}
+	}
+}
 
 func TestApplyReplies(t *testing.T) {
 	tests := []struct {

@@ -26,6 +26,8 @@ type Machine struct {
 	brief   sync.Mutex
 	shown   *shown // guarded by brief; replaced by who holds mu, after what it tells of is done
 	reads   uint64 // guarded by brief; makes chance differ from read to read
+	hits    uint64 // guarded by brief; keys that reading commands found here
+	misses  uint64 // guarded by brief; and did not find
 	expired uint64 // guarded by mu
 }
 
@@ -88,8 +90,9 @@ func (m *Machine) Member(id string) (system.Member, bool) {
 }
 
 // Versions returns the keys' versions, for WATCH: an EXEC with these versions runs
-// exactly if none of the keys has changed until then (or a neighbour of an absent
-// one was removed). A database that does not exist has only keys that changed.
+// exactly if none of the keys has changed until then (see keyspace/version.go for
+// the rare EXEC that fails without a change). A database that does not exist has
+// only keys that changed.
 func (m *Machine) Versions(db int, keys [][]byte) []uint64 {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -101,6 +104,17 @@ func (m *Machine) Versions(db int, keys [][]byte) []uint64 {
 		}
 	}
 	return versions
+}
+
+// looked counts what a command that only reads has found.
+func (m *Machine) looked(hits, misses uint64) {
+	if hits+misses == 0 {
+		return
+	}
+	m.brief.Lock()
+	m.hits += hits
+	m.misses += misses
+	m.brief.Unlock()
 }
 
 func isDB(db int) bool { return db >= 0 && db < keyspace.Databases }
@@ -117,6 +131,9 @@ type Stats struct {
 	Databases []DBStats // indexed by database number
 	Bytes     int64     // keys and values with their overhead; the same on every replica
 	Expired   uint64    // keys removed because their time had come, since this process started
+	// Hits and Misses count the keys that commands found and did not find when they
+	// read them for a client of this node, since this process started.
+	Hits, Misses uint64
 }
 
 // Stats returns what INFO tells of the keyspace.
@@ -124,6 +141,9 @@ func (m *Machine) Stats() Stats {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	s := Stats{Bytes: m.keys.Bytes(), Expired: m.expired}
+	m.brief.Lock()
+	s.Hits, s.Misses = m.hits, m.misses
+	m.brief.Unlock()
 	now := m.Now()
 	for db := range keyspace.Databases {
 		s.Databases = append(s.Databases, DBStats(m.keys.Stats(db, now)))

@@ -17,7 +17,7 @@ func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
 	defer m.mu.RUnlock()
 	logged, chance := m.beginRead()
 	r := reader{m: m, at: keyspace.Instant{Logged: logged, Now: max(now, logged)}, w: w, chance: chance}
-	mark := w.Mark()
+	mark, proto := w.Mark(), w.Proto()
 	switch {
 	case !isDB(p.DB):
 		w.Error(resp.ErrDBRange)
@@ -31,8 +31,10 @@ func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
 	}
 	if r.tick {
 		w.Truncate(mark)
+		w.SetProto(proto)
 		return system.ErrTickNeeded
 	}
+	m.looked(r.hits, r.misses)
 	return nil
 }
 
@@ -51,6 +53,8 @@ type reader struct {
 	w      *resp.Writer
 	chance uint64 // of this read; no part of the state
 	tick   bool
+
+	hits, misses uint64 // keys found and not found
 }
 
 // unchanged checks the watches. A watched key that is due counts as changed once
@@ -69,6 +73,17 @@ func (r *reader) unchanged(watches []entry.Watch) bool {
 func (r *reader) commands(p *entry.Proposal) {
 	v := r.m.keys.View(p.DB, r.at)
 	for i := range p.Commands {
+		if p.Commands[i].Proto != 0 {
+			r.w.SetProto(int(p.Commands[i].Proto))
+		}
+		if db := p.DBOf(i); db != v.DB() {
+			if !isDB(db) {
+				r.w.Error(resp.ErrDBRange)
+				continue
+			}
+			r.done(v)
+			v = r.m.keys.View(db, r.at)
+		}
 		v.Seed = seed(r.chance, uint64(i))
 		mark := r.w.Mark()
 		c, err := find(p.Commands[i].Args)
@@ -79,5 +94,11 @@ func (r *reader) commands(p *entry.Proposal) {
 			writeError(r.w, mark, err)
 		}
 	}
+	r.done(v)
+}
+
+// done takes up what a view has come upon.
+func (r *reader) done(v *keyspace.View) {
 	r.tick = r.tick || v.TickNeeded()
+	r.hits, r.misses = r.hits+v.Hits, r.misses+v.Misses
 }

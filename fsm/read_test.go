@@ -183,3 +183,39 @@ func TestLookupQuotes(t *testing.T) {
 		}
 	}
 }
+
+// TestHitsAndMisses: which lookups Redis 7.0.15 counts, read or logged.
+func TestHitsAndMisses(t *testing.T) {
+	for _, tt := range []struct {
+		line         string
+		hits, misses uint64
+	}{
+		{"GET k", 1, 0}, {"GET n", 0, 1}, {"MGET k n k", 2, 1}, {"EXISTS k n", 1, 1}, {"TTL n", 0, 1}, {"TYPE k", 1, 0},
+		{"OBJECT ENCODING n", 0, 1}, {"MEMORY USAGE k", 0, 0}, {"DBSIZE", 0, 0}, {"SCAN 0", 0, 0}, {"LCS k n", 1, 1},
+		{"GETEX k", 1, 0}, {"GETDEL n", 0, 1}, {"GETSET n 1", 0, 1}, {"SET k v GET", 1, 0}, {"COPY k c", 1, 0}, {"COPY n c", 0, 1},
+		{"SET k v", 0, 0}, {"INCR i", 0, 0}, {"APPEND k v", 0, 0}, {"EXPIRE k 9", 0, 0}, {"RENAME k l", 0, 0}, {"DEL k n", 0, 0},
+	} {
+		r := newRig(t)
+		r.do("SET k v")
+		r.do(tt.line)
+		if s := r.m.Stats(); s.Hits != tt.hits || s.Misses != tt.misses {
+			t.Errorf("%s: %d hits, %d misses; want %d, %d", tt.line, s.Hits, s.Misses, tt.hits, tt.misses)
+		}
+	}
+	r := newRig(t)
+	r.do("SET k v", "SET e v PX 100")
+	if _, err := r.read(start, "GET k", "GET n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.read(start+200, "GET k", "GET e"); !errors.Is(err, system.ErrTickNeeded) {
+		t.Fatalf("got %v, want to be asked again", err)
+	}
+	if s := r.m.Stats(); s.Hits != 1 || s.Misses != 1 {
+		t.Errorf("%d hits, %d misses; want 1, 1: what must be read again does not count", s.Hits, s.Misses)
+	}
+	r.index++
+	r.m.Apply(Position{Index: r.index, Term: 1}, &entry.Batch{Version: entry.Version, ID: 1, Now: start, Proposals: []entry.Proposal{{Commands: writes("GETEX k")}}}, nil)
+	if s := r.m.Stats(); s.Hits != 1 {
+		t.Error("a replica counts what another node was asked")
+	}
+}

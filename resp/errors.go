@@ -47,6 +47,9 @@ const (
 // for a command that has certainly not been done.
 const (
 	ErrClusterDown Error = "CLUSTERDOWN The cluster has no leader"
+	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
+	// while its disk takes none.
+	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"

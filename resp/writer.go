@@ -5,6 +5,7 @@ package resp
 
 import (
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -63,6 +64,14 @@ func (w *Writer) Mark() int {
 func (w *Writer) Truncate(mark int) {
 	if w != nil {
 		w.buf = w.buf[:mark]
+	}
+}
+
+// Grow makes room for n more bytes, so that what comes in pieces is not copied
+// again and again.
+func (w *Writer) Grow(n int) {
+	if w != nil {
+		w.buf = slices.Grow(w.buf, n)
 	}
 }
 

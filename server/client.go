@@ -344,14 +344,15 @@ func onOrOff(word []byte) (bool, error) {
 }
 
 // cmdClientReply is answered only where it switches replies on. A transaction's
-// one reply cannot have holes, so it is refused within one.
+// one reply cannot have holes, so within one they stay on.
 func cmdClientReply(s *Session, args [][]byte, w *resp.Writer) error {
-	if s.executing {
+	mode := upper(args[2])
+	if s.executing && (mode == "OFF" || mode == "SKIP") {
 		return resp.ErrNoMultiCommand
 	}
-	switch upper(args[2]) {
+	switch mode {
 	case "ON":
-		s.replies, s.loud = replyOn, true
+		s.replies, s.loud = replyOn, !s.executing
 		w.OK()
 	case "OFF":
 		s.replies = replyOff

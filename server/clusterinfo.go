@@ -49,39 +49,6 @@ func helpCommand(container string, group spec.Group, flags spec.Flags, since str
 	}
 }
 
-// topology is the cluster as its clients are told: the master first.
-type topology struct {
-	master   system.Member
-	replicas []system.MemberStatus
-	known    bool // master leads at the moment, as far as this node knows
-}
-
-// topology tells the members. Between two leaders the last one stays the master:
-// a cluster without a master is what clients give up on.
-func (s *Server) topology() topology {
-	var t topology
-	members := s.rep.Members()
-	leader, _, known := s.rep.Leader()
-	if known {
-		s.lastLeader.Store(&leader)
-		t.master, t.known = leader, true
-	} else if last := s.lastLeader.Load(); last != nil {
-		t.master = *last
-	}
-	if t.master.ID == "" && len(members) > 0 {
-		t.master = members[0].Member
-	}
-	for _, m := range members {
-		if m.ID == t.master.ID {
-			continue
-		}
-		if _, port := hostPort(m.RESP); port != 0 {
-			t.replicas = append(t.replicas, m)
-		}
-	}
-	return t
-}
-
 // nodeName is a node's id in the form that clients of a cluster expect: 40 hex
 // digits.
 func nodeName(id string) string {
@@ -114,7 +81,7 @@ func cmdClusterInfo(s *Session, _ [][]byte, w *resp.Writer) error {
 	field("cluster_slots_ok", int64(resp.Slots-failed))
 	field("cluster_slots_pfail", int64(failed))
 	field("cluster_slots_fail", 0)
-	field("cluster_known_nodes", int64(1+len(t.replicas)))
+	field("cluster_known_nodes", int64(len(s.nodes(&t))))
 	field("cluster_size", 1)
 	field("cluster_current_epoch", term)
 	field("cluster_my_epoch", term)
@@ -160,19 +127,28 @@ var declClusterSlots = command{
 	run: cmdClusterSlots,
 }
 
+// cmdClusterSlots tells the truth or fails: every cluster client takes an error
+// here as a reason to ask another node, and keeps to what it knew, while an answer
+// that names nobody, or somebody who does not lead, replaces that. Replicas that are
+// gone are left out, as in Redis.
 func cmdClusterSlots(s *Session, _ [][]byte, w *resp.Writer) error {
-	t := s.srv.topology()
-	if _, port := hostPort(t.master.RESP); port == 0 {
-		w.Array(0)
-		return nil
+	t := s.settled()
+	if !t.servable() {
+		return system.ErrNoLeader
+	}
+	replicas := t.others[:0]
+	for _, m := range t.others {
+		if m.Alive {
+			replicas = append(replicas, m)
+		}
 	}
 	w.Array(1)
-	w.Array(3 + len(t.replicas))
+	w.Array(3 + len(replicas))
 	w.Int(0)
 	w.Int(resp.Slots - 1)
-	s.writeSlotsNode(w, t.master)
-	for i := range t.replicas {
-		s.writeSlotsNode(w, t.replicas[i].Member)
+	s.writeSlotsNode(w, t.master.Member)
+	for i := range replicas {
+		s.writeSlotsNode(w, replicas[i].Member)
 	}
 	return nil
 }
@@ -183,5 +159,5 @@ func (s *Session) writeSlotsNode(w *resp.Writer, m system.Member) {
 	w.BulkString(host)
 	w.Int(int64(port))
 	w.BulkString(nodeName(m.ID))
-	w.Array(0)
+	w.Map(0) // metadata
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 
 	"github.com/raftkv/raftkv/fsm/system"
@@ -40,8 +39,11 @@ func clusterNodeShows() []command {
 	count.Cost = "O(log(N)), where N is the number of keys"
 	keys := varying(sub("GETKEYSINSLOT", "slot count", "3.0.0", "Returns keys that this node has in a slot.", cmdClusterGetkeysinslot))
 	keys.Cost = "O(N), where N is the number of keys asked for"
+	reports := varying(sub("COUNT-FAILURE-REPORTS", "node-id", "3.0.0",
+		"Returns 0 for a node of the cluster: nodes exchange no reports, a leader is elected instead.", cmdClusterReports))
+	reports.Flags |= spec.Admin
 	return []command{
-		count, keys,
+		reports, count, keys,
 		varying(sub("LINKS", "", "7.0.0", "Returns the links of Redis's cluster bus: there is none, nodes talk Raft.", cmdClusterLinks)),
 		sub("MYSHARDID", "", "7.2.0", "Returns the id of the one shard.", cmdClusterMyshardid),
 		varying(sub("NODES", "", "3.0.0", "Describes the nodes, one a line.", cmdClusterNodes)),
@@ -58,56 +60,42 @@ func (s *Server) clusterName() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// nodes are the master, the replicas and, in any case, this node: clients look
-// for the line that says "myself" (lettuce fails without exactly one).
-func (s *Session) nodes(t topology) []system.Member {
-	var all []system.Member
-	if t.master.ID != "" {
-		all = append(all, t.master)
-	}
-	self := t.master.ID == s.srv.opts.NodeID
-	for i := range t.replicas {
-		all = append(all, t.replicas[i].Member)
-		self = self || t.replicas[i].ID == s.srv.opts.NodeID
-	}
-	if !self { // not yet a member
-		all = append(all, system.Member{ID: s.srv.opts.NodeID, RESP: net.JoinHostPort("", strconv.Itoa(s.srv.port()))})
-	}
-	return all
-}
-
 // nodeLine is a node's line in CLUSTER NODES, without the line's end: eight
-// fields, and the slots of the master.
+// fields, and the slots of the master. What this node holds for gone is "fail"
+// where there is a leader, and so a majority, and "fail?" where nobody can agree.
 // Source: redis/src/cluster.c:clusterGenNodeDescription.
-func (s *Session) nodeLine(m system.Member, t topology) string {
-	host, port := s.endpoint(m)
+func (s *Session) nodeLine(m *system.MemberStatus, t *topology) string {
+	host, port := s.endpoint(m.Member)
 	_, bus := hostPort(m.Raft)
 	var flags []string
-	if m.ID == s.srv.opts.NodeID {
+	me := m.ID == s.srv.opts.NodeID
+	if me {
 		flags = append(flags, "myself")
 	}
-	master, slots := "-", ""
+	master, slots, link := "-", "", "connected"
 	if m.ID == t.master.ID {
 		flags = append(flags, "master")
 		slots = fmt.Sprintf(" 0-%d", resp.Slots-1)
-		if !t.known && m.ID != s.srv.opts.NodeID {
-			flags = append(flags, "fail?")
-		}
 	} else {
 		flags = append(flags, "slave")
 		if t.master.ID != "" {
 			master = nodeName(t.master.ID)
 		}
 	}
-	return fmt.Sprintf("%s %s:%d@%d %s %s 0 0 %d connected%s",
-		nodeName(m.ID), host, port, bus, strings.Join(flags, ","), master, s.srv.machine.Applied().Term, slots)
+	if !me && !m.Alive {
+		link = "disconnected"
+		flags = append(flags, map[bool]string{true: "fail", false: "fail?"}[t.known])
+	}
+	return fmt.Sprintf("%s %s:%d@%d %s %s 0 0 %d %s%s",
+		nodeName(m.ID), host, port, bus, strings.Join(flags, ","), master, s.srv.machine.Applied().Term, link, slots)
 }
 
 func cmdClusterNodes(s *Session, _ [][]byte, w *resp.Writer) error {
 	t := s.srv.topology()
+	nodes := s.nodes(&t)
 	var b strings.Builder
-	for _, m := range s.nodes(t) {
-		b.WriteString(s.nodeLine(m, t) + "\n")
+	for i := range nodes {
+		b.WriteString(s.nodeLine(&nodes[i], &t) + "\n")
 	}
 	w.Verbatim("txt", b.String())
 	return nil
@@ -117,28 +105,24 @@ func cmdClusterReplicas(s *Session, args [][]byte, w *resp.Writer) error {
 	t := s.srv.topology()
 	asked := string(args[2])
 	if t.master.ID == "" || nodeName(t.master.ID) != asked {
-		for _, m := range s.nodes(t) {
+		for _, m := range s.nodes(&t) {
 			if nodeName(m.ID) == asked {
 				return resp.Error("ERR The specified node is not a master")
 			}
 		}
 		return resp.Error("ERR Unknown node " + asked)
 	}
-	w.Array(len(t.replicas))
-	for i := range t.replicas {
-		w.BulkString(s.nodeLine(t.replicas[i].Member, t))
+	w.Array(len(t.others))
+	for i := range t.others {
+		w.BulkString(s.nodeLine(&t.others[i], &t))
 	}
 	return nil
 }
 
-// cmdClusterShards asks the other nodes whether they are there and how far they
-// are. Source: redis/src/cluster.c:addNodeDetailsToShardReply.
+// cmdClusterShards asks the other nodes how far they are. The shard has no slots
+// where no master is known. Source: redis/src/cluster.c:addNodeDetailsToShardReply.
 func cmdClusterShards(s *Session, _ [][]byte, w *resp.Writer) error {
-	t := s.srv.topology()
-	if _, port := hostPort(t.master.RESP); port == 0 {
-		w.Array(0)
-		return nil
-	}
+	t := s.settled()
 	ctx, cancel := context.WithTimeout(s.ctx, roleTimeout)
 	defer cancel()
 	offsets := map[string]uint64{s.srv.opts.NodeID: s.srv.machine.Applied().Index}
@@ -150,23 +134,30 @@ func cmdClusterShards(s *Session, _ [][]byte, w *resp.Writer) error {
 	w.Array(1)
 	w.Map(2)
 	w.BulkString("slots")
-	w.Array(2)
-	w.Int(0)
-	w.Int(resp.Slots - 1)
+	if t.master.ID == "" {
+		w.Array(0)
+	} else {
+		w.Array(2)
+		w.Int(0)
+		w.Int(resp.Slots - 1)
+	}
 	w.BulkString("nodes")
-	w.Array(1 + len(t.replicas))
-	s.writeShardNode(w, t.master, "master", offsets)
-	for i := range t.replicas {
-		s.writeShardNode(w, t.replicas[i].Member, "replica", offsets)
+	nodes := s.nodes(&t)
+	w.Array(len(nodes))
+	for i := range nodes {
+		role := "replica"
+		if nodes[i].ID == t.master.ID {
+			role = "master"
+		}
+		s.writeShardNode(w, &nodes[i], role, offsets[nodes[i].ID])
 	}
 	return nil
 }
 
-func (s *Session) writeShardNode(w *resp.Writer, m system.Member, role string, offsets map[string]uint64) {
-	host, port := s.endpoint(m)
-	offset, online := offsets[m.ID]
+func (s *Session) writeShardNode(w *resp.Writer, m *system.MemberStatus, role string, offset uint64) {
+	host, port := s.endpoint(m.Member)
 	health := "failed"
-	if online {
+	if m.Alive || m.ID == s.srv.opts.NodeID {
 		health = "online"
 	}
 	w.Map(7)
@@ -186,6 +177,18 @@ func (s *Session) writeShardNode(w *resp.Writer, m system.Member, role string, o
 	w.BulkString(health)
 }
 
+func cmdClusterReports(s *Session, args [][]byte, w *resp.Writer) error {
+	t := s.srv.topology()
+	asked := string(args[2])
+	for _, m := range s.nodes(&t) {
+		if nodeName(m.ID) == asked {
+			w.Int(0)
+			return nil
+		}
+	}
+	return resp.Error("ERR Unknown node " + asked)
+}
+
 func cmdClusterMyshardid(s *Session, _ [][]byte, w *resp.Writer) error {
 	w.BulkString(s.srv.clusterName())
 	return nil
@@ -201,6 +204,25 @@ const (
 	errSlotOrCount resp.Error = "ERR Invalid slot or number of keys"
 )
 
+// slotBarrier makes what is read of a slot linearizable, on any node, as every
+// other read without a key is.
+func (s *Session) slotBarrier() error {
+	for range 3 { // once is enough, unless leadership changes
+		now, err := s.srv.rep.FollowerBarrier(s.ctx)
+		if err != nil {
+			return err
+		}
+		if due, ok := s.srv.machine.NextDue(); !ok || due > now {
+			return nil
+		}
+		var other *system.NotLeaderError
+		if err = s.srv.rep.Tick(s.ctx, now); !errors.As(err, &other) {
+			return err
+		}
+	}
+	return system.ErrOverloaded
+}
+
 // cmdClusterCountkeysinslot counts in database 0, the one that a cluster has.
 func cmdClusterCountkeysinslot(s *Session, args [][]byte, w *resp.Writer) error {
 	slot, ok := parseLong(args[2])
@@ -209,6 +231,9 @@ func cmdClusterCountkeysinslot(s *Session, args [][]byte, w *resp.Writer) error 
 		return resp.ErrNotInteger
 	case slot < 0 || slot >= resp.Slots:
 		return errSlot
+	}
+	if err := s.slotBarrier(); err != nil {
+		return err
 	}
 	w.Int(int64(s.srv.machine.CountKeysInSlot(int(slot))))
 	return nil
@@ -222,6 +247,9 @@ func cmdClusterGetkeysinslot(s *Session, args [][]byte, w *resp.Writer) error {
 		return resp.ErrNotInteger
 	case slot < 0 || slot >= resp.Slots || count < 0:
 		return errSlotOrCount
+	}
+	if err := s.slotBarrier(); err != nil {
+		return err
 	}
 	has := s.srv.machine.CountKeysInSlot(int(slot))
 	keys := s.srv.machine.KeysInSlot(int(slot), int(min(count, int64(has))))

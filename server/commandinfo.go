@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/raftkv/raftkv/fsm/glob"
 	"github.com/raftkv/raftkv/resp"
@@ -16,6 +17,24 @@ type catalog struct {
 	all    []spec.Command
 	byName *spec.Table[spec.Command]
 	subs   map[string]*spec.Table[spec.Command] // by the container's upper-case name
+
+	info, docs [2]kept // all of COMMAND and of COMMAND DOCS, in RESP2 and RESP3
+}
+
+// kept is a reply that never changes: long, the same for every client, and asked
+// for by many when they connect. It is made when it is first asked for.
+type kept struct {
+	once  sync.Once
+	reply []byte
+}
+
+func (k *kept) write(w *resp.Writer, do func(w *resp.Writer)) {
+	k.once.Do(func() {
+		own := resp.NewWriter(w.Proto(), nil)
+		do(own)
+		k.reply = slices.Clip(own.Bytes())
+	})
+	w.Raw(k.reply)
 }
 
 func newCatalog(session []command, data []spec.Command) *catalog {
@@ -106,10 +125,7 @@ func declCommand() command {
 func cmdCommandInfo(s *Session, args [][]byte, w *resp.Writer) error {
 	c := s.srv.catalog
 	if len(args) <= 2 {
-		w.Array(len(c.all))
-		for i := range c.all {
-			spec.WriteInfo(w, &c.all[i])
-		}
+		c.info[w.Proto()-2].write(w, c.writeInfo)
 		return nil
 	}
 	w.Array(len(args) - 2)
@@ -121,6 +137,13 @@ func cmdCommandInfo(s *Session, args [][]byte, w *resp.Writer) error {
 		}
 	}
 	return nil
+}
+
+func (c *catalog) writeInfo(w *resp.Writer) {
+	w.Array(len(c.all))
+	for i := range c.all {
+		spec.WriteInfo(w, &c.all[i])
+	}
 }
 
 func cmdCommandCount(s *Session, _ [][]byte, w *resp.Writer) error {
@@ -135,18 +158,24 @@ func cmdCommandDocs(s *Session, args [][]byte, w *resp.Writer) error {
 		for i := range c.all {
 			list = append(list, &c.all[i])
 		}
+		c.docs[w.Proto()-2].write(w, func(w *resp.Writer) { writeDocs(w, list) })
+		return nil
 	}
 	for _, name := range args[2:] {
 		if one, ok := c.named(name); ok {
 			list = append(list, one)
 		}
 	}
+	writeDocs(w, list)
+	return nil
+}
+
+func writeDocs(w *resp.Writer, list []*spec.Command) {
 	w.Map(len(list))
 	for _, one := range list {
 		w.BulkString(one.FullName())
 		spec.WriteDocs(w, one)
 	}
-	return nil
 }
 
 const (

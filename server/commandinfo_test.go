@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -10,7 +12,7 @@ import (
 
 // commandExceptions are where COMMAND INFO differs from Redis 7.0.15 on purpose.
 var commandExceptions = golden.Exceptions{
-	"raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.snapshot": ours, "raft.status": ours, "raft.transfer": ours,
+	"raft.audit": ours, "raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.rebuild": ours, "raft.snapshot": ours, "raft.status": ours, "raft.transfer": ours,
 	"cluster|myshardid": "of Redis 7.2",
 	"client|capa":       "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
 }
@@ -71,5 +73,34 @@ func TestCommand(t *testing.T) {
 	}
 	if help := localDo(t, s, "COMMAND", "HELP"); !strings.Contains(help, "GETKEYS") {
 		t.Error(help)
+	}
+}
+
+// TestWholeReplies: what is kept is what was asked for, in either protocol.
+func TestWholeReplies(t *testing.T) {
+	s := newTestServer(t)
+	session := newSession(s.Server, nil)
+	defer session.cancel()
+	for _, tt := range []struct {
+		run  func(*Session, [][]byte, *resp.Writer) error
+		args []string
+	}{{cmdCommandInfo, []string{"COMMAND"}}, {cmdCommandDocs, []string{"COMMAND", "DOCS"}}} {
+		var args, each [][]byte
+		for _, a := range tt.args {
+			args = append(args, []byte(a))
+		}
+		each = append(each, []byte("COMMAND"), []byte("x"))
+		for i := range s.catalog.all {
+			each = append(each, []byte(s.catalog.all[i].Name))
+		}
+		for _, proto := range []int{3, 2, 3, 2} {
+			got, want := resp.NewWriter(proto, nil), resp.NewWriter(proto, nil)
+			if err := errors.Join(tt.run(session, args, got), tt.run(session, each, want)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Bytes(), want.Bytes()) {
+				t.Errorf("%v in RESP%d: %d bytes, one by one %d", tt.args, proto, len(got.Bytes()), len(want.Bytes()))
+			}
+		}
 	}
 }

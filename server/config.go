@@ -81,23 +81,85 @@ func fixed(name, value string) parameter {
 	return parameter{name: name, get: func(*Server) string { return value }}
 }
 
-// parameters are ordered by name. Names, units and limits are Redis's.
+// only is a setting that Redis lets clients change and that has one value here.
+// Setting that value is no change.
+func only(name, value string) parameter {
+	p := fixed(name, value)
+	p.check = func(_ *Server, given string) (func(), error) {
+		if !strings.EqualFold(given, value) {
+			return nil, fmt.Errorf("it is always '%s' here", value)
+		}
+		return func() {}, nil
+	}
+	return p
+}
+
+// parameters are ordered by name. Names, units and limits are Redis's. Settings of
+// Redis that mean nothing here are left out.
 var parameters = []parameter{
-	fixed("appendonly", "no"),
+	only("activedefrag", "no"),
+	only("appendfsync", "always"), // of the log, before a write is acknowledged
+	only("appendonly", "no"),
+	{name: "bind", get: (*Server).bind},
+	{name: "client-output-buffer-limit", get: getOutputLimit},
+	only("cluster-allow-reads-when-down", "no"),
 	fixed("cluster-enabled", "yes"),
+	only("cluster-require-full-coverage", "yes"),
+	fixed("daemonize", "no"),
 	fixed("databases", strconv.Itoa(databases)),
+	{name: "dir", get: func(s *Server) string { return s.opts.DataDir }},
+	fixed("enable-debug-command", "no"),
+	fixed("enable-module-command", "no"),
+	only("latency-monitor-threshold", "0"),
+	only("latency-tracking", "no"),
 	number("maxclients", 1, math.MaxUint32, func(s *Server) settingField { return &s.settings.maxClients }),
-	fixed("maxmemory", "0"),
-	fixed("maxmemory-policy", "noeviction"),
-	fixed("notify-keyspace-events", ""),
+	only("maxmemory", "0"),
+	only("maxmemory-policy", "noeviction"),
+	only("notify-keyspace-events", ""),
 	{name: "port", get: func(s *Server) string { return strconv.Itoa(s.port()) }},
+	{name: "protected-mode", get: func(s *Server) string { return yesNo(!s.opts.Unprotected) }},
 	{name: "proto-max-bulk-len", get: getMaxBulk, check: checkMaxBulk},
+	only("rdbchecksum", "yes"), // of snapshots
+	only("replica-read-only", "yes"),
+	only("replica-serve-stale-data", "no"),
+	fixed("replicaof", ""),
 	{name: "requirepass", get: (*Server).Password, check: checkPassword},
-	fixed("save", ""),
+	only("save", ""),
+	only("slave-read-only", "yes"),
+	only("slave-serve-stale-data", "no"),
+	fixed("slaveof", ""),
 	number("slowlog-log-slower-than", -1, math.MaxInt64, func(s *Server) settingField { return &s.slowlog.slower }),
 	number("slowlog-max-len", 0, math.MaxInt64, func(s *Server) settingField { return &s.slowlog.keep }),
+	fixed("supervised", "no"),
 	number("tcp-keepalive", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.keepAlive }),
 	number("timeout", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.timeout }),
+	fixed("tls-port", "0"),
+	fixed("unixsocket", ""),
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+// bind is where the first listener listens, in Redis's words.
+func (s *Server) bind() string {
+	switch ip := s.listening().IP; {
+	case ip == nil:
+		return ""
+	case ip.IsUnspecified() && ip.To4() == nil: // Go listens for both families then
+		return "* -::*"
+	default:
+		return ip.String()
+	}
+}
+
+// getOutputLimit tells of the one limit there is: of messages that were not asked
+// for. Replies wait for their client.
+func getOutputLimit(s *Server) string {
+	return fmt.Sprintf("normal 0 0 0 slave 0 0 0 pubsub %d 0 0", s.settings.outputLimit.Load())
 }
 
 func getMaxBulk(s *Server) string { return strconv.FormatInt(s.settings.maxBulk.Load(), 10) }
@@ -200,9 +262,9 @@ func cmdConfigSet(s *Session, args [][]byte, w *resp.Writer) error {
 }
 
 func cmdConfigResetstat(s *Session, _ [][]byte, w *resp.Writer) error {
-	now := s.srv.stats.read()
-	now.expired = s.srv.machine.Stats().Expired
+	now := s.srv.counts()
 	s.srv.base.store(now)
+	s.srv.tally.reset()
 	w.OK()
 	return nil
 }

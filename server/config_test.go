@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,9 @@ func TestConfig(t *testing.T) {
 		{"CONFIG SET nosuch 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n"},
 		{"CONFIG SET timeout 5 nosuch 3", "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n"},
 		{"CONFIG SET databases 4", failed("databases", "can't set immutable config")},
-		{"CONFIG SET save 60", failed("save", "can't set immutable config")},
+		{"CONFIG SET save 60", failed("save", "it is always '' here")},
+		{`CONFIG SET save "" maxmemory-policy noeviction appendonly NO`, "+OK\r\n"},
+		{"CONFIG SET maxmemory 100mb", failed("maxmemory", "it is always '0' here")},
 		{"CONFIG SET timeout abc", failed("timeout", "argument couldn't be parsed into an integer")},
 		{"CONFIG SET timeout -1", failed("timeout", "argument must be between 0 and 2147483647 inclusive")},
 		{"CONFIG SET maxclients 0", failed("maxclients", "argument must be between 1 and 4294967295 inclusive")},
@@ -54,6 +57,13 @@ func TestConfigSetTakesEffect(t *testing.T) {
 	fresh.roundTrip("AUTH secret\r\n", "+OK\r\n")
 	old.roundTrip(`CONFIG SET requirepass ""`+"\r\n", "+OK\r\n")
 	s.dial().roundTrip("PING\r\n", "+PONG\r\n")
+}
+
+func TestConfigShowsWhereItRuns(t *testing.T) {
+	s := newTestServer(t, func(o *Options) { o.DataDir, o.Unprotected = "/data", true })
+	c := s.dial()
+	c.roundTrip("CONFIG GET dir bind protected-mode\r\n", "*6\r\n"+bulk("bind")+bulk("127.0.0.1")+bulk("dir")+bulk("/data")+bulk("protected-mode")+bulk("no"))
+	c.roundTrip("CONFIG GET port\r\n", "*2\r\n"+bulk("port")+bulk(fmt.Sprint(s.port())))
 }
 
 func TestParameters(t *testing.T) {

@@ -64,16 +64,20 @@ func cmdAuth(s *Session, args [][]byte, w *resp.Writer) error {
 // defaultUser is the only user there is.
 const defaultUser = "default"
 
-// authenticate compares in constant time and gives one answer, so that nobody
-// learns which of the two was wrong.
+// authenticate gives one answer, so that nobody learns which of the two was wrong.
 func (s *Session) authenticate(user, given []byte) error {
-	want := s.srv.settings.password.Load()
-	right := want == nil || want.matches(given)
-	if !right || string(user) != defaultUser {
+	if !s.knows(user, given) {
 		return resp.ErrWrongPass
 	}
 	s.authed = true
 	return nil
+}
+
+// knows says whether user and password are right, compared in constant time.
+func (s *Session) knows(user, given []byte) bool {
+	want := s.srv.settings.password.Load()
+	right := want == nil || want.matches(given)
+	return right && string(user) == defaultUser
 }
 
 var declEcho = command{
@@ -105,54 +109,65 @@ const (
 )
 
 func cmdHello(s *Session, args [][]byte, w *resp.Writer) error {
-	proto := 0
-	if len(args) > 1 {
-		n, ok := parseLong(args[1])
-		switch {
-		case !ok:
-			return errHelloVersion
-		case n < 2 || n > 3:
-			return resp.ErrNoProto
-		}
-		proto = int(n)
+	h, err := s.parseHello(args)
+	if h.authed {
+		s.authed = true // even where what comes behind is refused
 	}
-	name, err := s.helloOptions(args)
 	if err != nil {
 		return err
 	}
-	if s.needsPassword() {
-		return errHelloNoAuth
+	if h.named {
+		s.setName(string(h.name))
 	}
-	if name != nil {
-		s.setName(string(name))
-	}
-	if proto != 0 {
-		s.setProto(proto)
+	if h.proto != 0 {
+		s.setProto(h.proto)
 	}
 	s.writeHello(w)
 	return nil
 }
 
-// helloOptions takes AUTH and SETNAME; name is nil where none was given.
-func (s *Session) helloOptions(args [][]byte) (name []byte, err error) {
+// hello is what a HELLO asks for.
+type hello struct {
+	proto  int // 0: none
+	authed bool
+	named  bool
+	name   []byte
+}
+
+// parseHello says what a HELLO comes to, or why it is refused; it changes nothing.
+func (s *Session) parseHello(args [][]byte) (h hello, err error) {
+	if len(args) > 1 {
+		n, ok := parseLong(args[1])
+		switch {
+		case !ok:
+			return h, errHelloVersion
+		case n < 2 || n > 3:
+			return h, resp.ErrNoProto
+		}
+		h.proto = int(n)
+	}
 	for i := 2; i < len(args); i++ {
 		more := len(args) - 1 - i
 		switch option := strings.ToUpper(string(args[i])); {
 		case option == "AUTH" && more >= 2:
-			if err := s.authenticate(args[i+1], args[i+2]); err != nil {
-				return nil, err
+			if !s.knows(args[i+1], args[i+2]) {
+				return h, resp.ErrWrongPass
 			}
+			h.authed = true
 			i += 2
 		case option == "SETNAME" && more >= 1:
 			i++
-			if name = args[i]; !validName(name) {
-				return nil, errClientName
+			if h.name, h.named = args[i], true; !validName(h.name) {
+				return h, errClientName
 			}
 		default:
-			return nil, resp.Error("ERR Syntax error in HELLO option '" + string(args[i]) + "'")
+			return h, resp.Error("ERR Syntax error in HELLO option '" + string(args[i]) + "'")
 		}
 	}
-	return name, nil
+	if s.needsPassword() && !h.authed {
+		return h, errHelloNoAuth
+	}
+	return h, nil
 }
 
 // writeHello writes the seven pairs that clients read strictly (clients.md 3a).
@@ -276,6 +291,7 @@ func cmdReset(s *Session, _ [][]byte, w *resp.Writer) error {
 	s.setProto(2)
 	s.setReadonly(false)
 	s.setName("")
+	s.loud = s.replies == replyOff // as in Redis: its own reply is the first to come again
 	s.replies = replyOn
 	s.about.noEvict.Store(false)
 	s.about.noTouch.Store(false)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/raftkv/raftkv/fsm/system"
 )
 
 const hello2 = "*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n" + RedisVersion + "\r\n$5\r\nproto\r\n:2\r\n" +
@@ -71,6 +73,9 @@ func TestSessionCommands(t *testing.T) {
 		{"RAFT.LEAVE a b", wrong("raft.leave")},
 		{"RAFT.TRANSFER", "+OK\r\n"},
 		{"RAFT.SNAPSHOT", "+OK\r\n"},
+		{"RAFT.REBUILD", "+OK\r\n"},
+		{"RAFT.REBUILD a b", wrong("raft.rebuild")},
+		{"RAFT.AUDIT now", wrong("raft.audit")},
 		{"EXEC", "-ERR EXEC without MULTI\r\n"},
 		{"DISCARD", "-ERR DISCARD without MULTI\r\n"},
 		{"UNWATCH", "+OK\r\n"},
@@ -191,16 +196,6 @@ func TestArgumentsAreApart(t *testing.T) {
 	_ = append(args, nil)
 }
 
-func TestClusterSlotsKeepsTheLastLeader(t *testing.T) {
-	s := newTestServer(t)
-	c := s.dial()
-	want := "*1\r\n*4\r\n:0\r\n:16383\r\n" + slotsNode("6380", "node2") + slotsNode("6379", "node1")
-	s.fake.set(func(f *fake) { f.leader, f.self = node2, false })
-	c.roundTrip("CLUSTER SLOTS\r\n", want)
-	s.fake.set(func(f *fake) { f.leader.ID = "" })
-	c.roundTrip("CLUSTER SLOTS\r\n", want)
-}
-
 func TestClusterInfo(t *testing.T) {
 	s := newTestServer(t)
 	reply := localDo(t, s, "CLUSTER", "INFO")
@@ -245,3 +240,24 @@ func TestRaftStatus(t *testing.T) {
 }
 
 func bulk(s string) string { return "$" + strconv.Itoa(len(s)) + "\r\n" + s + "\r\n" }
+
+func TestRaftAudit(t *testing.T) {
+	s := newTestServer(t)
+	c := s.dial()
+	node := func(id, digest, verdict string) string {
+		return "*6\r\n$2\r\nid\r\n" + bulk(id) + "$6\r\ndigest\r\n" + digest + "$7\r\nverdict\r\n" + bulk(verdict)
+	}
+	c.roundTrip("RAFT.AUDIT\r\n", "*8\r\n$5\r\nindex\r\n:7\r\n$6\r\ndigest\r\n$2\r\nd1\r\n$7\r\nverdict\r\n$10\r\nincomplete\r\n$5\r\nnodes\r\n*2\r\n"+
+		node("node1", bulk("d1"), "ok")+node("node2", "$-1\r\n", "unknown"))
+	var asked []string
+	s.fake.set(func(f *fake) {
+		f.admin = func(what string, args ...string) error {
+			asked = append(append(asked, what), args...)
+			return &system.RefusedError{Reason: "not now"}
+		}
+	})
+	c.roundTrip("RAFT.AUDIT\r\nRAFT.REBUILD node2\r\n", "-ERR not now\r\n-ERR not now\r\n")
+	if got := strings.Join(asked, " "); got != "audit rebuild node2" {
+		t.Errorf("asked for %q", got)
+	}
+}

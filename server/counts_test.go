@@ -1,11 +1,14 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/raftkv/raftkv/fsm/system"
 )
 
 func TestCounts(t *testing.T) {
@@ -30,5 +33,23 @@ func TestCounts(t *testing.T) {
 	}
 	if open, accepted, rejected := s.Connections(); open != 0 || accepted != 0 || rejected != 0 {
 		t.Errorf("connections %d, %d, %d without any", open, accepted, rejected)
+	}
+}
+
+// TestMaxValue: SET takes exactly what MaxValue says, and not one byte more.
+func TestMaxValue(t *testing.T) {
+	s := newTestServer(t, func(o *Options) { o.MaxCommand = 4096 })
+	local := s.NewLocal()
+	for _, key := range []string{"", "k", strings.Repeat("k", 1000)} {
+		value := make([]byte, s.MaxValue(len(key))+1)
+		if reply, err := local.Do(t.Context(), []byte("SET"), []byte(key), value[1:]); err != nil || string(reply) != "+OK\r\n" {
+			t.Errorf("key of %d, value of %d bytes: %q, %v", len(key), len(value)-1, reply, err)
+		}
+		if reply, err := local.Do(t.Context(), []byte("SET"), []byte(key), value); !errors.Is(err, system.ErrTooLarge) {
+			t.Errorf("key of %d, value of %d bytes: %q, %v; want ErrTooLarge", len(key), len(value), reply, err)
+		}
+	}
+	if got := s.MaxValue(5000); got != 0 {
+		t.Errorf("under a key that is too large itself: %d, want 0", got)
 	}
 }

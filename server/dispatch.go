@@ -51,6 +51,7 @@ func (s *Session) reject(decl *spec.Command, err error) {
 	if s.txn != nil {
 		s.txn.dirty = true
 	}
+	s.rejected(decl)
 	if decl != nil && decl.Name == "EXEC" {
 		if s.txn != nil {
 			s.endTransaction()
@@ -86,14 +87,16 @@ func (s *Session) runSession(cmd *command, args [][]byte) {
 	if !cmd.early {
 		s.segment.flush()
 	}
+	var err error
 	if !cmd.deferred {
-		s.local(func(w *resp.Writer) error { return cmd.run(s, args, w) })
-	} else if err := cmd.run(s, args, nil); err != nil {
+		s.local(func(w *resp.Writer) error {
+			err = cmd.run(s, args, w)
+			return err
+		})
+	} else if err = cmd.run(s, args, nil); err != nil {
 		s.local(func(*resp.Writer) error { return err })
 	}
-	if s.srv.observe != nil {
-		s.srv.observe(s, args, s.srv.now().Sub(start))
-	}
+	s.ran(cmd, args, s.srv.now().Sub(start), err != nil)
 }
 
 // local writes a reply that is made here, in its place among those of the data
@@ -129,7 +132,7 @@ func (s *Session) takeSilence() bool {
 }
 
 func (s *Session) writeError(w *resp.Writer, err resp.Error) {
-	s.srv.stats.errors.Add(1)
+	s.srv.failed(string(err))
 	w.Error(err)
 }
 

@@ -32,8 +32,12 @@ func wireError(err error, it *item, s *Session) resp.Error {
 		return resp.ErrClusterDown
 	case errors.Is(err, system.ErrShutdown):
 		return "CLUSTERDOWN This node is shutting down"
+	case errors.Is(err, system.ErrRemoved):
+		return errRemoved
 	case errors.Is(err, system.ErrOverloaded), errors.Is(err, system.ErrTickNeeded):
 		return "TRYAGAIN Too many commands are waiting"
+	case errors.Is(err, system.ErrDiskFull):
+		return resp.ErrDiskFull
 	case errors.Is(err, system.ErrTooLarge):
 		return errTooLarge(s.srv.settings.maxCommand.Load())
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -42,6 +46,10 @@ func wireError(err error, it *item, s *Session) resp.Error {
 	s.srv.log.Error("a command failed", "error", err)
 	return resp.Error("ERR " + err.Error())
 }
+
+// errRemoved sends a cluster's client on to another node, where a plain one can
+// read what happened.
+const errRemoved resp.Error = "CLUSTERDOWN This node was removed from its cluster; connect to a member"
 
 // errCut answers what was given up: a read, or a wait, never a write.
 const errCut resp.Error = "ERR The command was given up before it ended"

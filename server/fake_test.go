@@ -37,6 +37,7 @@ type fake struct {
 	ticks      int                                     // guarded by mu
 	barrierErr error                                   // guarded by mu
 	voters     int                                     // guarded by mu
+	gone       string                                  // guarded by mu: the id of a member that is dead
 	admin      func(what string, args ...string) error // guarded by mu
 }
 
@@ -167,6 +168,7 @@ func (f *fake) Members() []system.MemberStatus {
 	defer f.mu.Unlock()
 	list := []system.MemberStatus{{Member: node1, Role: system.Follower}, {Member: node2, Role: system.Follower}}
 	for i := range list {
+		list[i].Alive = list[i].ID != f.gone
 		if list[i].ID == f.leader.ID {
 			list[i].Role, list[i].Member = system.Leader, f.leader
 		}
@@ -200,7 +202,14 @@ func (f *fake) Join(_ context.Context, r system.JoinRequest) error {
 func (f *fake) Leave(_ context.Context, id string) error    { return f.ask("leave", id) }
 func (f *fake) Transfer(_ context.Context, id string) error { return f.ask("transfer", id) }
 func (f *fake) Snapshot(context.Context) error              { return f.ask("snapshot") }
-func (f *fake) LastSnapshot() int64                         { return 0 }
+func (f *fake) Rebuild(_ context.Context, id string) error  { return f.ask("rebuild", id) }
+func (f *fake) Audit(context.Context) (system.AuditReport, error) {
+	return system.AuditReport{
+		Index: 7, Time: 1_700_000_000, Digest: "d1", Verdict: system.AuditIncomplete,
+		Nodes: []system.NodeDigest{{ID: "node1", Digest: "d1", Verdict: system.AuditOK}, {ID: "node2", Verdict: system.AuditUnknown}},
+	}, f.ask("audit")
+}
+func (f *fake) LastSnapshot() int64 { return 0 }
 func (f *fake) VotersAt(context.Context) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -40,6 +40,9 @@ var infoSections = []struct {
 	{"stats", "Stats", (*report).stats},
 	{"replication", "Replication", (*report).replication},
 	{"cpu", "CPU", (*report).cpu},
+	{"modules", "Modules", func(*report) {}}, // there are none
+	{"commandstats", "Commandstats", (*report).commandstats},
+	{"errorstats", "Errorstats", (*report).errorstats},
 	{"cluster", "Cluster", (*report).cluster},
 	{"keyspace", "Keyspace", (*report).keyspace},
 	{"raft", "Raft", (*report).raft},
@@ -52,10 +55,19 @@ func cmdInfo(s *Session, args [][]byte, w *resp.Writer) error {
 	for _, a := range args[1:] {
 		asked[strings.ToLower(string(a))] = true
 	}
-	all := len(args) == 1 || asked["default"] || asked["all"] || asked["everything"]
+	everything := asked["everything"]
+	all := everything || asked["all"]
+	standard := len(args) == 1 || all || asked["default"]
 	r := &report{s: s, srv: s.srv}
 	for _, section := range infoSections {
-		if !all && !asked[section.name] {
+		wanted := standard
+		switch section.name { // as in Redis
+		case "commandstats":
+			wanted = all
+		case "modules":
+			wanted = standard && !all || everything
+		}
+		if !wanted && !asked[section.name] {
 			continue
 		}
 		if r.b.Len() > 0 {
@@ -106,6 +118,7 @@ func (r *report) server() {
 	r.field("arch_bits", 32<<(^uint(0)>>63))
 	r.field("go_version", runtime.Version())
 	r.field("process_id", os.Getpid())
+	r.field("process_supervised", "no")
 	r.field("run_id", r.srv.runID)
 	r.field("tcp_port", r.srv.port())
 	r.field("server_time_usec", now.UnixMicro())
@@ -116,15 +129,18 @@ func (r *report) server() {
 }
 
 // port is where the first listener listens, 0 where that is no TCP port.
-func (s *Server) port() int {
+func (s *Server) port() int { return s.listening().Port }
+
+// listening is where the first listener listens; zero where that is not TCP.
+func (s *Server) listening() net.TCPAddr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.listeners) > 0 {
 		if addr, ok := s.listeners[0].Addr().(*net.TCPAddr); ok {
-			return addr.Port
+			return *addr
 		}
 	}
-	return 0
+	return net.TCPAddr{}
 }
 
 func (r *report) clients() {
@@ -144,17 +160,48 @@ func (r *report) clients() {
 
 func (r *report) memory() {
 	used, resident := memoryUse()
+	peak := r.srv.remember(used)
 	data := r.srv.machine.Stats().Bytes
 	r.field("used_memory", used)
 	r.field("used_memory_human", human(used))
 	r.field("used_memory_rss", resident)
 	r.field("used_memory_rss_human", human(resident))
+	r.field("used_memory_peak", peak)
+	r.field("used_memory_peak_human", human(peak))
+	r.field("used_memory_peak_perc", fmt.Sprintf("%.2f%%", 100*float64(used)/float64(max(peak, 1))))
 	r.field("used_memory_dataset", data)
 	r.field("maxmemory", 0)
 	r.field("maxmemory_human", "0B")
 	r.field("maxmemory_policy", "noeviction")
 	r.field("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(resident)/float64(max(used, 1))))
+	r.field("mem_fragmentation_bytes", int64(resident)-int64(used))
 	r.field("mem_allocator", "go")
+	r.field("active_defrag_running", 0)
+	r.field("lazyfree_pending_objects", 0)
+}
+
+// memoryPause is how often the memory in use is looked at, to know its peak.
+const memoryPause = 250 * time.Millisecond
+
+// watchMemory keeps used_memory_peak until the server stops.
+func (s *Server) watchMemory() {
+	for s.sleep(memoryPause) {
+		used, _ := memoryUse()
+		s.remember(used)
+	}
+}
+
+// remember takes up how much memory is in use, and returns the most that ever was.
+func (s *Server) remember(used uint64) (peak uint64) {
+	for {
+		peak = s.peak.Load()
+		if used <= peak {
+			return peak
+		}
+		if s.peak.CompareAndSwap(peak, used) {
+			return used
+		}
+	}
 }
 
 // memoryUse returns the bytes that live and not yet collected objects take, and
@@ -193,6 +240,9 @@ func (r *report) persistence() {
 	r.field("rdb_last_bgsave_status", status)
 	r.field("aof_enabled", 0)
 	r.field("aof_rewrite_in_progress", 0)
+	r.field("aof_rewrite_scheduled", 0)
+	r.field("aof_last_bgrewrite_status", "ok")
+	r.field("aof_last_write_status", "ok")
 }
 
 func bit(on bool) int {
@@ -204,8 +254,7 @@ func bit(on bool) int {
 
 func (r *report) stats() {
 	base := r.srv.base.load()
-	now := r.srv.stats.read()
-	machine := r.srv.machine.Stats()
+	now := r.srv.counts()
 	ops, in, out := r.srv.rates.measure(r.srv.now(), now)
 	r.field("total_connections_received", now.connections-base.connections)
 	r.field("total_commands_processed", now.commands-base.commands)
@@ -215,21 +264,29 @@ func (r *report) stats() {
 	r.field("instantaneous_input_kbps", fmt.Sprintf("%.2f", in/1024))
 	r.field("instantaneous_output_kbps", fmt.Sprintf("%.2f", out/1024))
 	r.field("rejected_connections", now.rejected-base.rejected)
-	r.field("expired_keys", machine.Expired-base.expired)
+	r.field("expired_keys", now.expired-base.expired)
 	r.field("evicted_keys", 0)
+	r.field("evicted_clients", 0)
+	r.field("keyspace_hits", now.hits-base.hits)
+	r.field("keyspace_misses", now.misses-base.misses)
+	for _, none := range []string{"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"} {
+		r.field(none, 0)
+	}
 	r.field("total_error_replies", now.errors-base.errors)
 }
 
 // counts are the counters at one moment.
 type counts struct {
 	connections, rejected, commands, errors, bytesIn, bytesOut int64
-	expired                                                    uint64
+	expired, hits, misses                                      uint64
 }
 
-func (s *stats) read() counts {
+func (s *Server) counts() counts {
+	machine, n := s.machine.Stats(), &s.stats
 	return counts{
-		connections: s.connections.Load(), rejected: s.rejected.Load(), commands: s.commands.Load(),
-		errors: s.errors.Load(), bytesIn: s.bytesIn.Load(), bytesOut: s.bytesOut.Load(),
+		connections: n.connections.Load(), rejected: n.rejected.Load(), commands: n.commands.Load(),
+		errors: n.errors.Load(), bytesIn: n.bytesIn.Load(), bytesOut: n.bytesOut.Load(),
+		expired: machine.Expired, hits: machine.Hits, misses: machine.Misses,
 	}
 }
 
@@ -291,13 +348,17 @@ func (r *report) replication() {
 		r.field("master_port", port)
 		r.field("master_link_status", map[bool]string{true: "up", false: "down"}[known])
 		r.field("master_sync_in_progress", 0)
+		r.field("slave_read_repl_offset", applied)
 		r.field("slave_repl_offset", applied)
 		r.field("slave_read_only", 1)
 		r.field("connected_slaves", 0)
 	}
 	r.field("master_failover_state", "no-failover")
 	r.field("master_replid", r.srv.clusterName())
+	r.field("master_replid2", strings.Repeat("0", 40))
 	r.field("master_repl_offset", applied)
+	r.field("second_repl_offset", -1)
+	r.field("repl_backlog_active", 0)
 }
 
 // replicas lists those that answer.
@@ -320,6 +381,32 @@ func (r *report) cpu() {
 	system, user := cpuTime()
 	r.field("used_cpu_sys", fmt.Sprintf("%.6f", system.Seconds()))
 	r.field("used_cpu_user", fmt.Sprintf("%.6f", user.Seconds()))
+	r.field("used_cpu_sys_children", "0.000000")
+	r.field("used_cpu_user_children", "0.000000")
+}
+
+// commandstats tells of data commands of one pipeline that each took an equal part
+// of the pipeline's time.
+func (r *report) commandstats() {
+	list, base := r.srv.tally.all()
+	for i, u := range list {
+		n := u.read()
+		n.calls, n.nanos = n.calls-base[i].calls, n.nanos-base[i].nanos
+		n.rejected, n.failed = n.rejected-base[i].rejected, n.failed-base[i].failed
+		if n.calls == 0 && n.rejected == 0 && n.failed == 0 {
+			continue
+		}
+		micros := n.nanos / 1000
+		r.field("cmdstat_"+u.name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			n.calls, micros, float64(micros)/float64(max(n.calls, 1)), n.rejected, n.failed))
+	}
+}
+
+func (r *report) errorstats() {
+	words, counts := r.srv.tally.failures()
+	for i, word := range words {
+		r.field("errorstat_"+word, fmt.Sprintf("count=%d", counts[i]))
+	}
 }
 
 func (r *report) cluster() { r.field("cluster_enabled", 1) }
@@ -344,4 +431,11 @@ func (r *report) raft() {
 	r.field("raft_last_log_index", status.LastLogIndex)
 	r.field("raft_snapshot_index", status.SnapshotIndex)
 	r.field("raft_nodes", len(status.Nodes))
+	verdict := status.Audit.Verdict
+	if verdict == "" {
+		verdict = "none"
+	}
+	r.field("raft_last_audit_index", status.Audit.Index)
+	r.field("raft_last_audit_time", status.Audit.Time)
+	r.field("raft_last_audit_verdict", verdict)
 }

@@ -101,6 +101,83 @@ func TestResetstat(t *testing.T) {
 	}
 }
 
+// TestUsage: what commands cost and how they failed, in pipelines, transactions
+// and alone.
+func TestUsage(t *testing.T) {
+	s := newTestServer(t)
+	c := s.dial()
+	c.roundTrip("SET k v\r\nINCR k\r\nGET k\r\nGET none\r\nMGET k none\r\n",
+		"+OK\r\n-ERR value is not an integer or out of range\r\n$1\r\nv\r\n$-1\r\n*2\r\n$1\r\nv\r\n$-1\r\n")
+	c.roundTrip("GET k\r\nGETRANGE k x 1\r\nGET none\r\n", "$1\r\nv\r\n-ERR value is not an integer or out of range\r\n$-1\r\n")
+	c.roundTrip("GET\r\nNOSUCH\r\nCLIENT KILL x\r\n", "-ERR wrong number of arguments for 'get' command\r\n"+
+		"-ERR unknown command 'NOSUCH', with args beginning with: \r\n-ERR No such client\r\n")
+	c.roundTrip("MULTI\r\nINCR n\r\nINCR k\r\nGET k\r\nEXEC\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n:1\r\n-ERR value is not an integer or out of range\r\n$1\r\nv\r\n")
+	s.fake.set(func(f *fake) { f.leader, f.self = node2, false })
+	c.roundTrip("SET k v\r\n", "-MOVED 7629 127.0.0.1:6380\r\n")
+	s.fake.set(func(f *fake) { f.leader, f.self = node1, true })
+	check := func(when string, want map[string]string) {
+		t.Helper()
+		got := infoFields(t, s, "commandstats", "errorstats", "stats")
+		for name, value := range want {
+			calls, _, _ := strings.Cut(got[name], ",usec=")
+			if _, ends, ok := strings.Cut(got[name], ",rejected_calls"); ok {
+				calls += ",rejected_calls" + ends
+			}
+			if calls != value {
+				t.Errorf("%s, %s: got %q, want %q", when, name, got[name], value)
+			}
+		}
+	}
+	check("before", map[string]string{
+		"cmdstat_set": "calls=1,rejected_calls=1,failed_calls=0", "cmdstat_get": "calls=5,rejected_calls=1,failed_calls=0",
+		"cmdstat_incr": "calls=3,rejected_calls=0,failed_calls=2", "cmdstat_getrange": "calls=1,rejected_calls=0,failed_calls=1",
+		"cmdstat_mget": "calls=1,rejected_calls=0,failed_calls=0", "cmdstat_client|kill": "calls=1,rejected_calls=0,failed_calls=1",
+		"cmdstat_exec": "calls=1,rejected_calls=0,failed_calls=0", "cmdstat_del": "",
+		"errorstat_ERR": "count=6", "errorstat_MOVED": "count=1", "total_error_replies": "7",
+		"keyspace_hits": "4", "keyspace_misses": "3",
+	})
+	localDo(t, s, "CONFIG", "RESETSTAT")
+	check("after", map[string]string{"cmdstat_get": "", "errorstat_ERR": "", "keyspace_hits": "0", "total_error_replies": "0"})
+	if got := infoFields(t, s); got["cmdstat_info"] != "" {
+		t.Errorf("commandstats without being asked for: %v", got)
+	}
+}
+
+// TestUsageOnFollower: replies of one proposal are answered one by one there.
+func TestUsageOnFollower(t *testing.T) {
+	s := newTestServer(t)
+	c := s.dial()
+	c.roundTrip("SET k v\r\nREADONLY\r\n", "+OK\r\n+OK\r\n")
+	s.fake.set(func(f *fake) { f.leader, f.self = node2, false })
+	c.roundTrip("GET k\r\nGETRANGE k x 1\r\nDBSIZE\r\n", "$1\r\nv\r\n-ERR value is not an integer or out of range\r\n:1\r\n")
+	got := infoFields(t, s, "commandstats", "errorstats")
+	for name, want := range map[string]string{"cmdstat_get": "failed_calls=0", "cmdstat_getrange": "failed_calls=1", "cmdstat_dbsize": "failed_calls=0", "errorstat_ERR": "count=1"} {
+		if !strings.HasSuffix(got[name], want) {
+			t.Errorf("%s: got %q, want …%s", name, got[name], want)
+		}
+	}
+}
+
+// TestMayHoldError: what looks like an error in a value is none.
+func TestMayHoldError(t *testing.T) {
+	s := newTestServer(t)
+	c := s.dial()
+	c.roundTrip("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8\r\na\r\n-ERR \r\n", "+OK\r\n")
+	c.roundTrip("GET k\r\nDBSIZE\r\n", "$8\r\na\r\n-ERR \r\n:1\r\n")
+	if got := infoFields(t, s, "stats")["total_error_replies"]; got != "0" {
+		t.Errorf("%s errors", got)
+	}
+}
+
+func TestPeakMemory(t *testing.T) {
+	s := newTestServer(t)
+	s.remember(1 << 50)
+	if got := infoFields(t, s, "memory"); got["used_memory_peak"] != fmt.Sprint(1<<50) || got["used_memory_peak_human"] != "1.00P" {
+		t.Errorf("got %s, %s", got["used_memory_peak"], got["used_memory_peak_human"])
+	}
+}
+
 func TestRates(t *testing.T) {
 	start := time.Unix(100, 0)
 	r := &rates{at: start}

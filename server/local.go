@@ -34,6 +34,9 @@ func (l *Local) Do(ctx context.Context, args ...[]byte) ([]byte, error) {
 	if len(args) == 0 {
 		return nil, errors.New("no command")
 	}
+	if int64(argBytes(args)) > l.srv.settings.maxCommand.Load() {
+		return nil, system.ErrTooLarge
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -66,9 +69,6 @@ func (s *Session) alone(ctx context.Context, run func()) (reply []byte, err erro
 			panic(recover)
 		}
 	}()
-	if int64(argBytes(s.current)) > s.srv.settings.maxCommand.Load() {
-		return nil, system.ErrTooLarge
-	}
 	s.srv.stats.commands.Add(1)
 	run()
 	s.segment.flush()
@@ -110,8 +110,9 @@ func (s *Server) RunForwarded(ctx context.Context, c system.Caller, args [][]byt
 	return session.alone(ctx, func() { session.segment.add(args, decl, false) })
 }
 
-// forwardedExec names a forwarded transaction: each argument is a command of it in
-// multibulk form.
+// forwardedExec names a forwarded transaction: each argument is a command of it, the
+// number of its database and the protocol of its reply in a byte each (0: the
+// caller's), then the command in multibulk form.
 const forwardedExec = "EXEC"
 
 // encode is a transaction as Forward takes it: its data commands only.
@@ -122,7 +123,8 @@ func (t *transaction) encode() [][]byte {
 		if q.cmd != nil {
 			continue
 		}
-		b := append(strconv.AppendInt([]byte{'*'}, int64(len(q.args)), 10), "\r\n"...)
+		b := []byte{byte(q.db), byte(q.proto), '*'}
+		b = append(strconv.AppendInt(b, int64(len(q.args)), 10), "\r\n"...)
 		for _, a := range q.args {
 			b = append(b, '$')
 			b = append(strconv.AppendInt(b, int64(len(a)), 10), "\r\n"...)
@@ -135,9 +137,12 @@ func (t *transaction) encode() [][]byte {
 
 // decodeTransaction is the reverse of encode.
 func (s *Server) decodeTransaction(db int, frames [][]byte) (*transaction, error) {
-	t := &transaction{db: db, selected: db}
+	t := &transaction{db: db}
 	for _, f := range frames {
-		ok, args, _, rest, err := redcon.ReadNextCommand(f, nil)
+		if len(f) < 2 || f[0] >= databases || f[1] > 3 {
+			return nil, &system.RefusedError{Reason: "a forwarded transaction that is broken"}
+		}
+		ok, args, _, rest, err := redcon.ReadNextCommand(f[2:], nil)
 		if err != nil || !ok || len(rest) > 0 || len(args) == 0 {
 			return nil, &system.RefusedError{Reason: "a forwarded transaction that is broken"}
 		}
@@ -145,9 +150,8 @@ func (s *Server) decodeTransaction(db int, frames [][]byte) (*transaction, error
 		if err != nil {
 			return nil, &system.RefusedError{Reason: "a forwarded transaction: " + textOf(err)}
 		}
-		q := queued{args: args, decl: decl}
-		t.queue = append(t.queue, q)
-		t.note(q)
+		t.selected, t.proto = int(f[0]), int(f[1])
+		t.note(queued{args: args, decl: decl})
 	}
 	return t, nil
 }

@@ -287,12 +287,19 @@ func TestShutdownWhileBusy(t *testing.T) {
 	}
 }
 
-func TestObserve(t *testing.T) {
+func TestSegmentsAreCounted(t *testing.T) {
 	s := newTestServer(t)
-	var seen []string
-	s.observe = func(_ *Session, args [][]byte, _ time.Duration) { seen = append(seen, string(args[0])) }
 	s.dial().roundTrip("SET a 1\r\nPING\r\nGET a\r\n", "+OK\r\n+PONG\r\n$1\r\n1\r\n")
-	if got := fmt.Sprint(seen); got != "[PING SET GET ECHO]" {
+	var seen []string
+	s.Calls(func(name string, calls int64) { seen = append(seen, fmt.Sprint(name, calls)) })
+	if got := fmt.Sprint(seen); got != "[echo1 get1 ping1 set1]" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// TestResetAnswersAgain: RESET ends CLIENT REPLY OFF before its own reply, as Redis does.
+func TestResetAnswersAgain(t *testing.T) {
+	c := newTestServer(t).dial()
+	c.roundTrip("CLIENT REPLY OFF\r\nPING\r\nRESET\r\nPING\r\n", "+RESET\r\n+PONG\r\n")
+	c.roundTrip("CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n", "+PONG\r\n")
 }

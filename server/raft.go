@@ -17,26 +17,30 @@ const statusTimeout = 500 * time.Millisecond
 const raftTimeout = 2 * time.Minute
 
 func raftCommands() []command {
-	return []command{declRaftHelp, declRaftJoin, declRaftLeave, declRaftSnapshot, declRaftStatus, declRaftTransfer}
+	return []command{declRaftAudit, declRaftHelp, declRaftJoin, declRaftLeave, declRaftRebuild, declRaftSnapshot, declRaftStatus, declRaftTransfer}
 }
 
 // raftFlags are those of commands that change the cluster.
 const raftFlags = spec.Admin | spec.NoScript | spec.Stale | spec.NoMulti
 
-// change runs a change of the cluster, watching the client meanwhile. A change
-// that has begun goes on if the client leaves.
+// change runs a change of the cluster.
 func (s *Session) change(w *resp.Writer, do func(ctx context.Context) error) error {
-	var err error
+	if err := s.await(do); err != nil {
+		return err
+	}
+	w.OK()
+	return nil
+}
+
+// await runs what may take long, watching the client meanwhile. What has begun goes
+// on if the client leaves.
+func (s *Session) await(do func(ctx context.Context) error) (err error) {
 	s.block(func(context.Context) {
 		ctx, cancel := context.WithTimeout(s.srv.ctx, raftTimeout)
 		defer cancel()
 		err = do(ctx)
 	})
-	if err != nil {
-		return err
-	}
-	w.OK()
-	return nil
+	return err
 }
 
 var declRaftHelp = command{

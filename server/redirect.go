@@ -32,11 +32,22 @@ func (g *segment) read(ps []system.Proposal) {
 		case it.txn != nil:
 			g.readTransaction(it, &ps[it.prop].Proposal, now)
 		case it.last:
-			if err := g.s.readAt(&ps[it.prop].Proposal, now, g.s.out.w); err != nil {
+			if err := g.readItem(it, &ps[it.prop].Proposal, now); err != nil {
 				g.eachOf(it, func(one *item) { g.refuse(one, err) })
 			}
 		}
 	})
+}
+
+// readItem answers commands that only read, and share a proposal.
+func (g *segment) readItem(it *item, p *system.Content, now int64) error {
+	w := g.s.out.w
+	mark := w.Mark()
+	err := g.s.readAt(p, now, w)
+	if err == nil {
+		g.replied(it, w.Bytes()[mark:])
+	}
+	return err
 }
 
 // eachOf calls fn for every command of the proposal that ends with last.
@@ -66,7 +77,7 @@ func (s *Session) readAt(p *system.Content, now int64, w *resp.Writer) error {
 // readTransaction answers an EXEC that changes nothing.
 func (g *segment) readTransaction(it *item, p *system.Content, now int64) {
 	if it.txn.own == 0 {
-		if err := g.s.readAt(p, now, g.s.out.w); err != nil {
+		if err := g.readItem(it, p, now); err != nil {
 			g.refuse(it, err)
 		}
 		return
@@ -76,6 +87,7 @@ func (g *segment) readTransaction(it *item, p *system.Content, now int64) {
 		g.refuse(it, err)
 		return
 	}
+	g.replied(it, w.Bytes())
 	g.exec(it, w.Bytes())
 }
 
@@ -93,6 +105,10 @@ func (g *segment) refuse(it *item, err error) {
 // fail writes an error reply, and has what comes behind in this pipeline fail too.
 func (g *segment) fail(it *item, err error) {
 	g.s.failure = err
+	it.refused = true
+	if it.decl != nil {
+		g.s.rejected(it.decl)
+	}
 	if g.s.refused == nil && isRefusal(err) {
 		g.s.refused = err
 	}
@@ -128,8 +144,13 @@ func (g *segment) readHere(it *item) {
 		g.now.done = true
 		g.now.now, g.now.err = g.s.srv.rep.FollowerBarrier(g.s.ctx)
 	}
-	if g.now.err != nil {
-		g.fail(it, g.now.err)
+	if err := g.now.err; err != nil {
+		var other *system.NotLeaderError
+		if _, keyed := it.firstKey(); !keyed && errors.As(err, &other) {
+			g.forward(it) // this node must not answer
+		} else {
+			g.fail(it, err)
+		}
 		return
 	}
 	if it.txn != nil {
@@ -138,8 +159,12 @@ func (g *segment) readHere(it *item) {
 		return
 	}
 	p := system.Content{DB: it.db, Commands: []system.Command{{Args: it.args, Read: true}}}
-	if err := g.s.readAt(&p, g.now.now, g.s.out.w); err != nil {
+	w := g.s.out.w
+	mark := w.Mark()
+	if err := g.s.readAt(&p, g.now.now, w); err != nil {
 		g.fail(it, err)
+	} else if reply := w.Bytes()[mark:]; mayHoldError(reply) {
+		g.oneReply(it.decl, reply)
 	}
 }
 
@@ -156,8 +181,12 @@ func (g *segment) forward(it *item) {
 	case err != nil:
 		g.fail(it, err)
 	case it.txn != nil:
+		g.replied(it, reply)
 		g.exec(it, reply)
 	default:
+		if mayHoldError(reply) {
+			g.oneReply(it.decl, reply)
+		}
 		g.s.out.w.Raw(reply)
 	}
 }

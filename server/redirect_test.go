@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/raftkv/raftkv/fsm/system"
@@ -47,6 +48,8 @@ func TestOnFollower(t *testing.T) {
 		{"keyless reads in MULTI", []string{"MULTI", "DBSIZE", "EXEC"}, queued + "*1\r\n:0\r\n", 1, "[]"},
 		{"keyless writes in MULTI", []string{"MULTI", "FLUSHALL", "PING", "DBSIZE", "EXEC"},
 			queued + "+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+PONG\r\n:0\r\n", 0, "[[2]]"},
+		{"keyless writes in several databases in MULTI", []string{"MULTI", "FLUSHDB", "DBSIZE", "SELECT 1", "HELLO 3", "RANDOMKEY", "FLUSHDB", "EXEC", "RANDOMKEY"},
+			queued + strings.Repeat("+QUEUED\r\n", 5) + "*6\r\n+OK\r\n:0\r\n+OK\r\n" + strings.Replace(hello3, "$6\r\nmaster", "$7\r\nreplica", 1) + "_\r\n+OK\r\n_\r\n", 1, "[[4]]"},
 		{"nothing in MULTI", []string{"MULTI", "EXEC"}, "+OK\r\n*0\r\n", 0, "[]"},
 	}
 	for _, tt := range tests {
@@ -186,4 +189,13 @@ func TestForwardKeepsDatabaseAndProtocol(t *testing.T) {
 	leader.dial().roundTrip(inline("SET a 0", "SELECT 4", "SET a 4"), "+OK\r\n+OK\r\n+OK\r\n")
 	here.dial().roundTrip(inline("SELECT 4", "FLUSHDB"), "+OK\r\n+OK\r\n")
 	leader.dial().roundTrip(inline("GET a", "SELECT 4", "GET a"), "$1\r\n0\r\n+OK\r\n$-1\r\n")
+}
+
+// A node whose state differs answers no read itself: its barrier names the leader.
+func TestOnDivergedNode(t *testing.T) {
+	const moved = "-MOVED 12182 127.0.0.1:6380\r\n"
+	here, _ := follower(t)
+	here.fake.set(func(f *fake) { f.barrierErr = &system.NotLeaderError{Leader: node2} })
+	here.dial().roundTrip(inline("READONLY", "GET foo", "DBSIZE", "MULTI", "DBSIZE", "EXEC"),
+		"+OK\r\n"+moved+":0\r\n+OK\r\n+QUEUED\r\n*1\r\n:0\r\n")
 }

@@ -30,8 +30,9 @@ type Replicator interface {
 	// Leader returns the leader's announced addresses; ok is false where none is known.
 	// self says whether it is this node.
 	Leader() (m system.Member, self, ok bool)
-	// Members returns all members with their roles, ordered by id; cheap and
-	// local, without Reachable, MatchIndex, Lag and LastContactMS.
+	// Members returns all members with their roles, and whether they are alive,
+	// ordered by id; cheap and local, without Reachable, MatchIndex, Lag and
+	// LastContactMS.
 	Members() []system.MemberStatus
 	// Status is the full local answer; it asks the other nodes for their indexes
 	// and gives up on each by ctx.
@@ -45,6 +46,12 @@ type Replicator interface {
 	Transfer(ctx context.Context, id string) error
 	// Snapshot writes a snapshot of this node's state now and cuts its log.
 	Snapshot(ctx context.Context) error
+	// Audit compares the states of all members at one log index; on any node. A node
+	// whose state differs serves no more.
+	Audit(ctx context.Context) (system.AuditReport, error)
+	// Rebuild replaces a node's state by the leader's, this one's with id ""; on any
+	// node. It returns once the node serves again, or a *system.RefusedError.
+	Rebuild(ctx context.Context, id string) error
 	// LastSnapshot is when the last one was finished, Unix seconds; 0 for never.
 	LastSnapshot() int64
 	// VotersAt returns how many voters (the leader included) hold the log up to

@@ -20,6 +20,7 @@ type segment struct {
 	now   barrier // a follower's, for the reads of this segment
 
 	next, mark int  // the first item without a reply, and where in the output its reply begins
+	data       int  // data commands, those of transactions included
 	reads      int  // data commands that only read
 	writes     bool // a data command writes
 	running    bool // flush is at work; a session command within EXEC must not begin it again
@@ -35,6 +36,7 @@ type item struct {
 	db       int
 	proto    int
 	silent   bool // the reply is left out
+	refused  bool // it was not done, or nobody knows
 	prop     int  // the proposal that carries it, -1 for none
 	last     bool // the last of its proposal
 }
@@ -68,12 +70,14 @@ func (g *segment) add(args [][]byte, decl *spec.Command, silent bool) {
 	} else {
 		g.reads++
 	}
+	g.data++
 	g.items = append(g.items, item{args: args, decl: decl, db: g.s.db, proto: g.s.proto(), silent: silent, prop: -1})
 }
 
 // addExec appends a transaction.
 func (g *segment) addExec(t *transaction, silent bool) {
 	g.writes = g.writes || t.writes
+	g.data += t.data
 	g.items = append(g.items, item{txn: t, db: t.db, proto: g.s.proto(), silent: silent, prop: -1})
 }
 
@@ -100,25 +104,15 @@ func (g *segment) flush() {
 	}
 	g.running = true
 	defer func() { g.running = false }()
-	observe := g.s.srv.observe
-	if observe == nil {
-		g.run()
-	} else {
-		start := g.s.srv.now()
-		g.run()
-		took := g.s.srv.now().Sub(start)
-		for i := range g.items {
-			if g.items[i].decl != nil {
-				observe(g.s, g.items[i].args, took)
-			}
-		}
-	}
+	start := g.s.srv.now()
+	g.run()
+	g.ran(g.s.srv.now().Sub(start))
 	g.clear()
 }
 
 func (g *segment) clear() {
 	clear(g.items)
-	g.items, g.reads, g.writes = g.items[:0], 0, false
+	g.items, g.data, g.reads, g.writes = g.items[:0], 0, 0, false
 	if cap(g.items) > pipelineKept {
 		g.items = nil
 	}
@@ -265,8 +259,10 @@ func (g *segment) submit(ps []system.Proposal) {
 		case r.err != nil:
 			g.refuse(it, r.err)
 		case it.txn != nil:
+			g.replied(it, r.reply)
 			g.exec(it, r.reply)
 		case it.last: // one reply for all commands of the proposal
+			g.replied(it, r.reply)
 			g.s.out.w.Raw(r.reply)
 		}
 	})

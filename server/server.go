@@ -29,6 +29,9 @@ type Options struct {
 	NodeID string
 	// Version, Commit and ConfigFile are shown by INFO.
 	Version, Commit, ConfigFile string
+	// DataDir and Unprotected (protected-mode no) are shown by CONFIG GET.
+	DataDir     string
+	Unprotected bool
 	// RequirePass is the password that clients must give; empty: none.
 	RequirePass string
 	MaxClients  int
@@ -39,6 +42,8 @@ type Options struct {
 	// transaction together, may have. It must not exceed what the log takes.
 	MaxCommand  int64
 	OutputLimit int64 // bytes of messages that may wait for one slow client
+	// Slowlog says what SLOWLOG keeps; nil: Redis's defaults.
+	Slowlog *Slowlog
 	// Stop asks the process to end, for SHUTDOWN; nil: SHUTDOWN is refused.
 	Stop func()
 	// Wrote, where set, is told how long each write took its client to wait; those
@@ -59,6 +64,7 @@ type Server struct {
 	stats    stats
 	base     baseline // of CONFIG RESETSTAT
 	rates    rates
+	peak     atomic.Uint64 // used_memory_peak
 	saver    saver
 	slowlog  slowlog
 	tally    tally
@@ -66,10 +72,6 @@ type Server struct {
 	now      func() time.Time
 	started  time.Time
 	runID    string // 40 hex digits, new at each start
-
-	// observe, where set, is told of every command that ran, and how long it took;
-	// data commands of one pipeline share a duration. Set before Serve.
-	observe func(s *Session, args [][]byte, took time.Duration)
 
 	ctx      context.Context // ends when connections are cut
 	cut      context.CancelFunc
@@ -106,13 +108,11 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 	}
 	s.started = s.now()
 	s.rates.at = s.started
-	s.slowlog.init()
-	s.observe = s.observed
+	s.slowlog.init(o.Slowlog)
 	s.runID = randomHex(20)
 	s.settings.apply(&o)
 	s.commands = newCommandTable(sessionCommands())
 	s.catalog = newCatalog(s.commands.byName.All(), m.Specs())
-	s.tally = newTally(s.catalog.all)
 	s.ctx, s.cut = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()
@@ -131,7 +131,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		ln.Close()
 		return ErrClosed
 	}
-	s.listeners = append(s.listeners, ln)
+	if s.listeners = append(s.listeners, ln); len(s.listeners) == 1 {
+		s.work.Go(s.watchMemory)
+	}
 	s.mu.Unlock()
 	defer ln.Close()
 	var pause time.Duration

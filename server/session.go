@@ -229,9 +229,8 @@ func (s *Session) readFailed(err error) {
 }
 
 func (s *Session) protocolError(err error) {
-	s.srv.stats.errors.Add(1)
 	s.segment.flush()
-	s.out.w.Error(resp.Error("ERR " + err.Error()))
+	s.writeError(s.out.w, resp.Error("ERR "+err.Error()))
 	s.closing = true
 }
 

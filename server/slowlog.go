@@ -36,16 +36,31 @@ const (
 	slowArgLen     = 128
 )
 
-func (l *slowlog) init() {
-	l.slower.Store(defaultSlower)
-	l.keep.Store(defaultSlowLen)
+// Slowlog says what SLOWLOG keeps.
+type Slowlog struct {
+	SlowerThan int64 // microseconds that a command must take; 0: all commands, negative: none
+	MaxLen     int64 // entries
+}
+
+// init takes Redis's defaults for nil.
+func (l *slowlog) init(o *Slowlog) {
+	if o == nil {
+		o = &Slowlog{SlowerThan: defaultSlower, MaxLen: defaultSlowLen}
+	}
+	l.slower.Store(o.SlowerThan)
+	l.keep.Store(o.MaxLen)
+}
+
+// slow says whether a command that took so long belongs into the log.
+func (l *slowlog) slow(took time.Duration) bool {
+	slower := l.slower.Load()
+	return slower >= 0 && took.Microseconds() >= slower
 }
 
 // observeSlow is told of every command that ran. args are not kept.
 func (s *Server) observeSlow(from *Session, args [][]byte, took time.Duration) {
 	l := &s.slowlog
-	slower := l.slower.Load()
-	if slower < 0 || took.Microseconds() < slower {
+	if !l.slow(took) {
 		return
 	}
 	if c, ok := s.catalog.called(args); ok && (c.Flags&spec.SkipSlowlog != 0 || c.Name == "WAIT") {

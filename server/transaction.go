@@ -15,8 +15,9 @@ import (
 type transaction struct {
 	queue    []queued
 	dirty    bool // a command was refused while queueing: EXEC will abort
-	db       int  // the database of the data commands
+	db       int  // the session's database at MULTI
 	selected int  // the database that a queued SELECT has chosen for what follows
+	proto    int  // the protocol that a queued HELLO has chosen for what follows, 0 for none
 	data     int  // number of data commands
 	own      int  // number of session commands
 	size     int  // bytes
@@ -31,10 +32,10 @@ type queued struct {
 	args [][]byte
 	decl *spec.Command
 	cmd  *command // nil for a data command
+	// What the SELECTs and HELLOs before a data command have it run in and answered in.
+	db    int
+	proto int // 0: in the session's protocol at EXEC
 }
-
-// errMixedDB refuses what one entry of the log cannot hold.
-const errMixedDB resp.Error = "ERR a transaction cannot work on two databases"
 
 // enqueue appends a command to the transaction, or refuses it and so spoils the
 // transaction.
@@ -46,9 +47,9 @@ func (s *Session) enqueue(args [][]byte, decl *spec.Command, cmd *command) {
 		return
 	}
 	q := queued{args: cloneArgs(args), decl: decl, cmd: cmd}
-	t.queue = append(t.queue, q)
-	s.about.multi.Store(int32(len(t.queue)))
+	s.foresee(q)
 	t.note(q)
+	s.about.multi.Store(int32(len(t.queue)))
 	s.local(func(w *resp.Writer) error {
 		w.Simple("QUEUED")
 		return nil
@@ -65,9 +66,6 @@ func (s *Session) admit(args [][]byte, decl *spec.Command, cmd *command) error {
 	if cmd != nil {
 		return nil
 	}
-	if t.data > 0 && t.selected != t.db {
-		return errMixedDB
-	}
 	if _, keyed := spec.FirstKey(decl, args); !keyed || s.readonly && decl.Kind != spec.Write {
 		return nil
 	}
@@ -77,31 +75,40 @@ func (s *Session) admit(args [][]byte, decl *spec.Command, cmd *command) error {
 	return nil
 }
 
-// note takes up what EXEC must know of a queued command.
+// foresee follows the session commands that decide how the data commands behind
+// them run: those are done in the log, long before the session commands are run.
+// A HELLO that authenticates is judged by the password of this moment.
+func (s *Session) foresee(q queued) {
+	if q.cmd == nil {
+		return
+	}
+	switch q.decl.Name {
+	case declSelect.Name:
+		if db, err := parseDB(q.args[1]); err == nil {
+			s.txn.selected = db
+		}
+	case declHello.Name:
+		if h, err := s.parseHello(q.args); err == nil && h.proto != 0 {
+			s.txn.proto = h.proto
+		}
+	}
+}
+
+// note takes up a command, and what EXEC must know of it.
 func (t *transaction) note(q queued) {
 	t.size += argBytes(q.args)
 	if q.cmd != nil {
 		t.own++
-		if db, ok := selectedDB(q); ok {
-			t.selected = db
-		}
+		t.queue = append(t.queue, q)
 		return
 	}
-	t.db = t.selected
+	q.db, q.proto = t.selected, t.proto
+	t.queue = append(t.queue, q)
 	t.data++
 	t.writes = t.writes || q.decl.Kind == spec.Write
 	if key, ok := spec.FirstKey(q.decl, q.args); ok && !t.keyed {
 		t.keyed, t.firstKey = true, key
 	}
-}
-
-// selectedDB is the database that a queued command selects.
-func selectedDB(q queued) (int, bool) {
-	if q.decl.Name != "SELECT" {
-		return 0, false
-	}
-	db, err := parseDB(q.args[1])
-	return db, err == nil
 }
 
 // empty says that nothing of the transaction concerns the keyspace.
@@ -113,9 +120,15 @@ func (t *transaction) proposal(proto int) system.Proposal {
 	p.DB, p.Atomic, p.Watches = t.db, true, t.watches
 	p.Commands = make([]system.Command, 0, t.data)
 	for i := range t.queue {
-		if q := &t.queue[i]; q.cmd == nil {
-			p.Commands = append(p.Commands, system.Command{Args: q.args, Read: q.decl.Kind != spec.Write})
+		q := &t.queue[i]
+		if q.cmd != nil {
+			continue
 		}
+		cmd := system.Command{Args: q.args, Read: q.decl.Kind != spec.Write, Proto: uint8(q.proto)}
+		if q.db != t.db {
+			cmd.In(q.db)
+		}
+		p.Commands = append(p.Commands, cmd)
 	}
 	return p
 }
@@ -295,8 +308,12 @@ func cmdWatch(s *Session, args [][]byte, w *resp.Writer) error {
 	}
 	it := &item{decl: &watchSpec, args: args}
 	err := s.refused
+	var now int64
 	if err == nil {
-		_, err = s.srv.rep.ReadBarrier(s.ctx)
+		now, err = s.srv.rep.ReadBarrier(s.ctx)
+	}
+	if err == nil { // a key whose time has come is to be watched as the absent one that it is
+		err = s.readAt(&system.Content{Atomic: true, Watches: s.watchesOf(args[1:])}, now, nil)
 	}
 	if err != nil {
 		s.refused = err
@@ -314,6 +331,15 @@ func cmdWatch(s *Session, args [][]byte, w *resp.Writer) error {
 	s.about.watching.Store(int32(len(s.watches)))
 	w.OK()
 	return nil
+}
+
+// watchesOf are watches of keys of which no version is known yet.
+func (s *Session) watchesOf(keys [][]byte) []system.Watch {
+	watches := make([]system.Watch, len(keys))
+	for i, key := range keys {
+		watches[i] = system.Watch{DB: s.db, Key: key}
+	}
+	return watches
 }
 
 // isWatched says whether a key is watched already: its first version counts.

@@ -32,9 +32,10 @@ type Queue struct {
 	maxBytes, maxItem int
 	ready             chan struct{}
 
-	mu    sync.Mutex
-	items []*Item // guarded by mu
-	bytes int     // guarded by mu
+	mu     sync.Mutex
+	items  []*Item // guarded by mu
+	bytes  int     // guarded by mu
+	closed error   // guarded by mu; why nothing is taken any more
 }
 
 // New returns an empty queue that holds at most maxBytes, and no single proposal
@@ -47,7 +48,7 @@ func New(maxBytes, maxItem int) *Queue {
 func (q *Queue) Ready() <-chan struct{} { return q.ready }
 
 // Add queues proposals that were submitted together. Where one is too large, or
-// the queue is full, it and all behind it are told so.
+// the queue is full or closed, it and all behind it are told so.
 func (q *Queue) Add(ps []system.Proposal, deadline time.Time) {
 	g := &group{}
 	refused := len(ps)
@@ -55,6 +56,10 @@ func (q *Queue) Add(ps []system.Proposal, deadline time.Time) {
 	q.mu.Lock()
 	for i := range ps {
 		size := Size(&ps[i].Proposal)
+		if q.closed != nil {
+			refused, why = i, q.closed
+			break
+		}
 		if size > q.maxItem {
 			refused, why = i, system.ErrTooLarge
 			break
@@ -135,6 +140,16 @@ func (q *Queue) TakeAll() []*Item {
 	all := q.items
 	q.items, q.bytes = nil, 0
 	return all
+}
+
+// Close refuses with why what waits and, from now on, all that is added: whoever
+// comes at the same moment is answered by one of the two. PutBack must not be
+// called any more.
+func (q *Queue) Close(why error) {
+	q.mu.Lock()
+	q.closed = why
+	q.mu.Unlock()
+	q.Refuse(q.TakeAll(), why)
 }
 
 // TakeExpired removes what has waited past its deadline.

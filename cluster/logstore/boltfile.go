@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
@@ -29,7 +28,7 @@ var sentinelKey = []byte("raftkv.file")
 
 // boltFile is one open bbolt file with its sentinel.
 type boltFile struct {
-	*raftboltdb.BoltStore
+	db   *bbolt.DB
 	path string
 
 	mu     sync.Mutex
@@ -47,11 +46,13 @@ func boltOptions(mmap int) *bbolt.Options {
 
 // sealed says how a file of one kind is made and recognised.
 type sealed struct {
-	kind string // "log" or "vote"
-	uuid string
-	mmap int                                       // address space to reserve, bytes
-	fill func(*raftboltdb.BoltStore) error         // first content, or nil
-	used func(*raftboltdb.BoltStore) (bool, error) // whether it holds state
+	kind     string // "log" or "vote"
+	uuid     string // of the cluster; "" for any
+	mmap     int    // address space to reserve, bytes
+	room     int    // bytes of disk that a fresh file takes at once, so that it can be written when the disk is full
+	readOnly bool
+	fill     func(conf *bbolt.Bucket) error // first content, or nil
+	used     func(*boltFile) (bool, error)  // whether it holds state
 }
 
 const formatVersion = "1"
@@ -79,15 +80,40 @@ func createFile(path string, k sealed) error {
 }
 
 func writeFresh(path string, k sealed) error {
-	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: boltOptions(0)})
+	db, err := bbolt.Open(path, fileMode, boltOptions(0))
 	if err != nil {
 		return openError(path, err)
 	}
-	err = store.Set(sentinelKey, []byte(k.sentinel()))
-	if err == nil && k.fill != nil {
-		err = k.fill(store)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucket(bucketLogs); err != nil {
+			return err
+		}
+		conf, err := tx.CreateBucket(bucketConf)
+		if err == nil {
+			err = conf.Put(sentinelKey, []byte(k.sentinel()))
+		}
+		if err == nil && k.fill != nil {
+			err = k.fill(conf)
+		}
+		return err
+	})
+	return errors.Join(err, db.Close(), takeRoom(path, k.room))
+}
+
+// takeRoom writes zeroes behind a file's content until it is so large, and waits
+// until they are on disk.
+func takeRoom(path string, room int) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, store.Close())
+	info, err := file.Stat()
+	if err == nil && int64(room) > info.Size() {
+		if _, err = file.WriteAt(make([]byte, int64(room)-info.Size()), info.Size()); err == nil {
+			err = file.Sync()
+		}
+	}
+	return errors.Join(err, file.Close())
 }
 
 // replaceable returns nil if there is no file, or one of this kind without state.
@@ -101,11 +127,7 @@ func replaceable(path string, k sealed) error {
 	if err != nil {
 		return err
 	}
-	var used bool
-	err = f.read(func() (err error) {
-		used, err = k.used(f.BoltStore)
-		return err
-	})
+	used, err := k.used(f)
 	if err == nil && used {
 		err = &FileError{path, ErrHasState, "already holds state; it is not replaced"}
 	}
@@ -132,8 +154,10 @@ func openFile(path string, k sealed) (*boltFile, error) {
 		return nil, err
 	}
 	f := &boltFile{path: path}
+	opts := boltOptions(k.mmap)
+	opts.ReadOnly = k.readOnly
 	err = guarded(path, func() (err error) {
-		f.BoltStore, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: boltOptions(k.mmap)})
+		f.db, err = bbolt.Open(path, fileMode, opts)
 		return err
 	})
 	if err != nil {
@@ -141,6 +165,9 @@ func openFile(path string, k sealed) (*boltFile, error) {
 	}
 	return f, nil
 }
+
+// Close closes the file.
+func (f *boltFile) Close() error { return f.db.Close() }
 
 // inspect checks pages and sentinel under bbolt's own shared lock, without
 // changing the file.
@@ -190,11 +217,10 @@ func openError(path string, err error) error {
 	}
 }
 
-// checkSentinel looks for raft-boltdb's two buckets, which it would make again
-// if one were gone, and for the sentinel in the second.
+// checkSentinel looks for the two buckets, and for the sentinel in the second.
 func checkSentinel(db *bbolt.DB, path string, k sealed) error {
 	return db.View(func(tx *bbolt.Tx) error {
-		logs, conf := tx.Bucket([]byte("logs")), tx.Bucket([]byte("conf"))
+		logs, conf := tx.Bucket(bucketLogs), tx.Bucket(bucketConf)
 		if logs == nil && conf == nil || conf != nil && conf.Get(sentinelKey) == nil {
 			return foreign(path, "was not made by raftkv; choose another data dir")
 		}
@@ -221,10 +247,7 @@ func (k sealed) compare(path, found string) error {
 	return nil
 }
 
-// read runs fn, which reads the store.
-func (f *boltFile) read(fn func() error) error { return guarded(f.path, fn) }
-
-// write runs fn, which changes the store, unless an earlier one failed: after a
+// write runs fn, which changes the file, unless an earlier one failed: after a
 // failed fsync the kernel may have dropped the pages, and a later success would
 // prove nothing about them.
 func (f *boltFile) write(fn func() error) error {
@@ -234,11 +257,24 @@ func (f *boltFile) write(fn func() error) error {
 		return fmt.Errorf("%s: %w: %v", f.path, ErrWriteFailed, f.failed)
 	}
 	err := guarded(f.path, fn)
-	if err != nil {
-		f.failed = err
-		return fmt.Errorf("%s: %w", f.path, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if noSpace(err) {
+		return fmt.Errorf("%s: %w", f.path, ErrNoSpace)
+	}
+	f.failed = err
+	return fmt.Errorf("%s: %w", f.path, err)
+}
+
+// noSpace reports whether a commit ended because the disk is full, before
+// anything of it counts: bbolt writes pages that nothing refers to first, and
+// rolls back when that fails. It is a write that must say so; from a sync the
+// same number would leave in doubt what is on disk.
+func noSpace(err error) bool {
+	var write *os.PathError
+	return errors.As(err, &write) && write.Op == "write" &&
+		(errors.Is(write.Err, syscall.ENOSPC) || errors.Is(write.Err, syscall.EDQUOT))
 }
 
 // guarded turns a panic of bbolt, or a fault in its memory map (a file cut

@@ -22,6 +22,8 @@ var (
 	// ErrWriteFailed: an earlier write or fsync of this file failed, so what is
 	// on disk is not known; nothing more is written until the process restarts.
 	ErrWriteFailed = errors.New("an earlier write failed")
+	// ErrNoSpace: the disk is full and nothing was written. A later write may succeed.
+	ErrNoSpace = errors.New("no space left on the disk")
 	// ErrNoStagedTerm: a vote's candidate came without its term.
 	ErrNoStagedTerm = errors.New("vote without a term")
 )
@@ -68,4 +70,13 @@ func foreign(path, detail string) error {
 
 func damaged(path string, reason any) error {
 	return &FileError{path, ErrDamaged, fmt.Sprintf("is damaged (%v); restore this node from the others", reason)}
+}
+
+// reason is what went wrong, without the path, for an error that names it anyway.
+func reason(err error) string {
+	var in *FileError
+	if errors.As(err, &in) {
+		return in.Detail
+	}
+	return err.Error()
 }

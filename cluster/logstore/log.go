@@ -16,7 +16,7 @@ import (
 	"os"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
 )
 
 const (
@@ -54,8 +54,24 @@ func CreateLog(path, uuid string) (*Log, error) {
 // ErrForeign or ErrDamaged. Its pages are checked here, the entries when they
 // are read: see Verify.
 func OpenLog(path, uuid string) (*Log, error) {
-	f, err := openFile(path, logFile(uuid))
+	return openLog(path, logFile(uuid))
+}
+
+// ReadLog opens a log for reading only; not a byte of it is changed, and nobody
+// can open it for writing meanwhile. Its errors are OpenLog's.
+func ReadLog(path, uuid string) (*Log, error) {
+	k := logFile(uuid)
+	k.readOnly = true
+	return openLog(path, k)
+}
+
+func openLog(path string, k sealed) (*Log, error) {
+	f, err := openFile(path, k)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.checkTail(); err != nil {
+		f.Close()
 		return nil, err
 	}
 	return &Log{file: f, cache: newCache()}, nil
@@ -64,8 +80,8 @@ func OpenLog(path, uuid string) (*Log, error) {
 func logFile(uuid string) sealed {
 	return sealed{
 		kind: "log", uuid: uuid, mmap: logMmap,
-		used: func(store *raftboltdb.BoltStore) (bool, error) {
-			last, err := store.LastIndex()
+		used: func(f *boltFile) (bool, error) {
+			_, last, err := f.ends()
 			return last > 0, err
 		},
 	}
@@ -84,20 +100,14 @@ func (l *Log) Bytes() (int64, error) {
 }
 
 // FirstIndex returns the first index in the log, 0 if it is empty.
-func (l *Log) FirstIndex() (first uint64, err error) {
-	err = l.file.read(func() (err error) {
-		first, err = l.file.FirstIndex()
-		return err
-	})
+func (l *Log) FirstIndex() (uint64, error) {
+	first, _, err := l.file.ends()
 	return first, err
 }
 
 // LastIndex returns the last index in the log, 0 if it is empty.
-func (l *Log) LastIndex() (last uint64, err error) {
-	err = l.file.read(func() (err error) {
-		last, err = l.file.LastIndex()
-		return err
-	})
+func (l *Log) LastIndex() (uint64, error) {
+	_, last, err := l.file.ends()
 	return last, err
 }
 
@@ -112,16 +122,27 @@ func (l *Log) GetLog(index uint64, log *raft.Log) error {
 
 // load reads an entry from the file.
 func (l *Log) load(index uint64, log *raft.Log) error {
-	var stored raft.Log
-	err := l.file.read(func() error { return l.file.GetLog(index, &stored) })
-	if errors.Is(err, raft.ErrLogNotFound) {
-		return raft.ErrLogNotFound
+	err := l.file.view(func(logs, _ *bbolt.Bucket) error {
+		val := logs.Get(indexKey(index))
+		if val == nil {
+			return raft.ErrLogNotFound
+		}
+		return openEntry(val, index, log)
+	})
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
+		return err
 	}
-	if err != nil {
-		return &EntryError{l.file.path, index, err.Error()}
+	return &EntryError{l.file.path, index, reason(err)}
+}
+
+// openEntry decodes a stored entry and checks that it is the one of that index.
+func openEntry(val []byte, index uint64, log *raft.Log) error {
+	var stored raft.Log
+	if err := decodeEntry(val, &stored); err != nil {
+		return err
 	}
 	if err := unseal(&stored, index); err != nil {
-		return &EntryError{l.file.path, index, err.Error()}
+		return err
 	}
 	*log = stored
 	return nil
@@ -135,14 +156,12 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
-	copies := make([]raft.Log, len(logs))
-	sealed := make([]*raft.Log, len(logs))
+	sealed := make([]raft.Log, len(logs))
 	for i, log := range logs {
-		copies[i] = *log
-		seal(&copies[i])
-		sealed[i] = &copies[i]
+		sealed[i] = *log
+		seal(&sealed[i])
 	}
-	err := l.file.write(func() error { return l.file.StoreLogs(sealed) })
+	err := l.file.append(sealed)
 	if err == nil {
 		l.cache.add(logs)
 	}
@@ -153,34 +172,51 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 // the log after a snapshot, or a tail that another leader replaces.
 func (l *Log) DeleteRange(min, max uint64) error {
 	l.cache.remove(min, max)
-	return l.file.write(func() error { return l.file.DeleteRange(min, max) })
+	return l.file.cut(min, max)
 }
 
-// Verify reads all entries above after, the index of the newest snapshot, from
-// disk. None of them may be missing or damaged; raft would panic over it.
+// Verify reads all entries from disk. None may be damaged, and none above after,
+// the index of the newest snapshot, may be missing; raft would panic over it, or
+// end when a follower needs it.
 func (l *Log) Verify(after uint64) error {
-	first, err := l.FirstIndex()
-	if err != nil {
-		return err
-	}
-	last, err := l.LastIndex()
-	if err != nil {
-		return err
-	}
-	if first > after+1 {
-		return damaged(l.file.path, fmt.Sprintf("it begins at entry %d, and the newest snapshot ends at %d", first, after))
-	}
-	for index := after + 1; index <= last; index++ {
-		var entry raft.Log
-		err := l.load(index, &entry)
-		if errors.Is(err, raft.ErrLogNotFound) {
-			return &EntryError{l.file.path, index, "it is missing"}
+	return l.Each(after, func(*raft.Log) error { return nil })
+}
+
+// Each does what Verify does and calls fn with each entry, in order, until fn
+// returns an error. Below after there may be gaps. fn must not write to the log.
+func (l *Log) Each(after uint64, fn func(*raft.Log) error) error {
+	prev, at, bad := uint64(0), uint64(0), false
+	err := l.file.view(func(logs, _ *bbolt.Bucket) error {
+		c := logs.Cursor()
+		for k, val := c.First(); k != nil; k, val = c.Next() {
+			at = binary.BigEndian.Uint64(k)
+			if next := max(prev, after) + 1; at > next {
+				return l.hole(prev, after, next)
+			}
+			var entry raft.Log
+			if err := openEntry(val, at, &entry); err != nil {
+				bad = true
+				return err
+			}
+			prev = at
+			if err := fn(&entry); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		return nil
+	})
+	if bad {
+		return &EntryError{l.file.path, at, reason(err)}
 	}
-	return nil
+	return err
+}
+
+// hole describes that the entry next is not there.
+func (l *Log) hole(prev, after, next uint64) error {
+	if prev == 0 {
+		return damaged(l.file.path, fmt.Sprintf("it begins behind entry %d, and the newest snapshot ends at %d", next, after))
+	}
+	return &EntryError{l.file.path, next, "it is missing"}
 }
 
 // Exists says whether a file of this package is at path, in whatever state.

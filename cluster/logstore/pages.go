@@ -168,12 +168,19 @@ func (w *pageWalker) elements(page, from []byte, depth int) ([]byte, error) {
 		return nil, fmt.Errorf("impossible count %d", count)
 	}
 	prev := from
+	// bbolt writes keys and values without gaps behind the last element, so a wrong
+	// count, which would hide elements, does not fit the first one's position.
+	next := uint64(pageHeader + count*elementSize)
 	for i := range count {
 		e := element{page: page, at: pageHeader + i*elementSize, leaf: flags == leafPage}
 		key, value, err := e.content()
+		if err == nil && e.from() != next {
+			err = errors.New("it is not where it was put")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("element %d: %w", i, err)
 		}
+		next += uint64(len(key) + len(value))
 		// A branch's key is the first one below it, or was so before that was
 		// removed: so the first of a page may equal from, all others must rise.
 		if order := bytes.Compare(prev, key); prev != nil && (order > 0 || order == 0 && i > 0) {
@@ -223,14 +230,22 @@ func (e element) flags() uint32 { return e.word(0) }
 
 func (e element) child() uint64 { return binary.NativeEndian.Uint64(e.page[e.at+8:]) }
 
+// from is where its key begins in the page.
+func (e element) from() uint64 {
+	if e.leaf {
+		return uint64(e.at) + uint64(e.word(1))
+	}
+	return uint64(e.at) + uint64(e.word(0))
+}
+
 // content returns key and value (nil in a branch). A leaf's element is flags,
 // position, key size, value size; a branch's is position, key size, page.
 func (e element) content() (key, value []byte, err error) {
-	pos, ksize, vsize := uint64(e.word(0)), uint64(e.word(1)), uint64(0)
+	ksize, vsize := uint64(e.word(1)), uint64(0)
 	if e.leaf {
-		pos, ksize, vsize = uint64(e.word(1)), uint64(e.word(2)), uint64(e.word(3))
+		ksize, vsize = uint64(e.word(2)), uint64(e.word(3))
 	}
-	from := uint64(e.at) + pos
+	from := e.from()
 	if from+ksize+vsize > uint64(len(e.page)) {
 		return nil, nil, errors.New("it points out of its page")
 	}

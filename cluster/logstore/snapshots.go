@@ -29,7 +29,8 @@ type Snapshots struct {
 	retain int
 	logger *slog.Logger
 
-	mu sync.Mutex // held while files appear and go
+	mu    sync.Mutex // held while files appear and go
+	votes *Vote      // where the newest one's index is noted, or nil; guarded by mu
 }
 
 // OpenSnapshots opens the store in dir, which it makes (0700) if it is missing,
@@ -52,6 +53,80 @@ func OpenSnapshots(dir string, retain int, logger *slog.Logger) (*Snapshots, err
 	}
 	_, err := s.List()
 	return s, err
+}
+
+// keySnapshot, in the vote store, holds the index of the newest snapshot.
+var keySnapshot = []byte("raftkv.snapshot")
+
+// Guard has the index of the newest snapshot noted in the vote store, before older
+// ones or log entries go, and refuses a directory from which a snapshot was taken
+// away: with an older one, or none, the node would begin with less than it said.
+func (s *Snapshots) Guard(votes *Vote) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest, err := s.against(votes)
+	if err == nil {
+		s.votes = votes
+		err = s.note(newest)
+	}
+	return err
+}
+
+// Against is Guard's check alone.
+func (s *Snapshots) Against(votes *Vote) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.against(votes)
+	return err
+}
+
+// against returns the newest snapshot's index, which must not be below the noted one.
+func (s *Snapshots) against(votes *Vote) (newest uint64, err error) {
+	noted, err := votes.GetUint64(keySnapshot)
+	if err != nil && !errors.Is(err, errNotFound) {
+		return 0, err
+	}
+	ids, err := s.ids()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	if len(ids) > 0 {
+		newest = ids[0].index
+	}
+	if newest < noted {
+		return 0, &FileError{s.dir, ErrMissing, fmt.Sprintf("the snapshot at entry %d is missing; put it back, or restore this node from the others", noted)}
+	}
+	return newest, nil
+}
+
+// note writes down the index of a complete snapshot. Callers hold mu.
+func (s *Snapshots) note(index uint64) error {
+	if s.votes == nil {
+		return nil
+	}
+	noted, err := s.votes.GetUint64(keySnapshot)
+	if errors.Is(err, errNotFound) {
+		err = nil
+	}
+	if err != nil || index <= noted {
+		return err
+	}
+	return s.votes.SetUint64(keySnapshot, index)
+}
+
+// ReadSnapshots looks at the snapshots in dir, all of them, the newest first, and
+// changes nothing. A directory that is not there has none.
+func ReadSnapshots(dir string) (*Snapshots, []string, error) {
+	s := &Snapshots{dir: dir, retain: 1, logger: slog.New(slog.DiscardHandler)}
+	ids, err := s.ids()
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	var list []string
+	for _, id := range ids {
+		list = append(list, id.String())
+	}
+	return s, list, err
 }
 
 func (s *Snapshots) prepareDir() error {
@@ -210,4 +285,10 @@ func parseID(name string) (snapshotID, error) {
 		return snapshotID{}, fmt.Errorf("%q is no snapshot id", name)
 	}
 	return id, nil
+}
+
+// parsed is parseID of an id that is one.
+func parsed(name string) snapshotID {
+	id, _ := parseID(name)
+	return id
 }

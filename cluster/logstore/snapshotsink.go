@@ -131,6 +131,9 @@ func (k *sink) Close() error {
 	if k.err = syncDir(k.store.dir); k.err != nil {
 		return k.err // it may be there after a power loss or not: both are consistent
 	}
+	if k.err = k.store.note(parsed(k.id).index); k.err != nil {
+		return k.err // the same; raft does not cut its log
+	}
 	k.store.reap()
 	return nil
 }

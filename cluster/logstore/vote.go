@@ -7,8 +7,12 @@ import (
 	"hash/crc32"
 	"sync"
 
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
 )
+
+// voteRoom is several times what the few small values ever take: a vote can be
+// written down on a full disk.
+const voteRoom = 256 << 10
 
 // Raft's keys, and ours that replaces its last two.
 var (
@@ -45,7 +49,18 @@ func CreateVote(path, uuid string) (*Vote, error) {
 
 // OpenVote opens the store that CreateVote made. Its errors are OpenLog's.
 func OpenVote(path, uuid string) (*Vote, error) {
-	f, err := openFile(path, voteFile(uuid))
+	return openVote(path, voteFile(uuid))
+}
+
+// ReadVote opens the store for reading only, as ReadLog does.
+func ReadVote(path, uuid string) (*Vote, error) {
+	k := voteFile(uuid)
+	k.readOnly = true
+	return openVote(path, k)
+}
+
+func openVote(path string, k sealed) (*Vote, error) {
+	f, err := openFile(path, k)
 	if err != nil {
 		return nil, err
 	}
@@ -61,18 +76,18 @@ func OpenVote(path, uuid string) (*Vote, error) {
 // key was damaged is not taken for one that was never written.
 func voteFile(uuid string) sealed {
 	return sealed{
-		kind: "vote", uuid: uuid,
-		fill: func(store *raftboltdb.BoltStore) error {
+		kind: "vote", uuid: uuid, room: voteRoom,
+		fill: func(conf *bbolt.Bucket) error {
 			zero := make([]byte, 8)
 			return errors.Join(
-				store.Set(sealedKey(keyCurrentTerm), sealValue(keyCurrentTerm, zero)),
-				store.Set(sealedKey(keyVote), sealValue(keyVote, zero)))
+				conf.Put(sealedKey(keyCurrentTerm), sealValue(keyCurrentTerm, zero)),
+				conf.Put(sealedKey(keyVote), sealValue(keyVote, zero)))
 		},
-		used: func(store *raftboltdb.BoltStore) (bool, error) {
-			v := &Vote{file: &boltFile{BoltStore: store}}
+		used: func(f *boltFile) (bool, error) {
+			v := &Vote{file: f}
 			_, termErr := v.Get(keyCurrentTerm)
 			_, voteErr := v.Get(keyLastVoteTerm)
-			if errors.Is(termErr, raftboltdb.ErrKeyNotFound) && errors.Is(voteErr, raftboltdb.ErrKeyNotFound) {
+			if errors.Is(termErr, errNotFound) && errors.Is(voteErr, errNotFound) {
 				return false, nil
 			}
 			return true, nil // or unreadable: then it is not ours to replace
@@ -86,10 +101,10 @@ func (v *Vote) complete() error {
 	_, plainErr := v.plain(keyCurrentTerm)
 	for _, key := range [][]byte{keyCurrentTerm, keyVote} {
 		_, err := v.get(key)
-		if errors.Is(err, raftboltdb.ErrKeyNotFound) && plainErr != nil {
+		if errors.Is(err, errNotFound) && plainErr != nil {
 			return damaged(v.file.path, fmt.Sprintf("its %q is gone", key))
 		}
-		if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		if err != nil && !errors.Is(err, errNotFound) {
 			return err
 		}
 	}
@@ -152,12 +167,12 @@ func (v *Vote) Get(key []byte) ([]byte, error) {
 	if !term && string(key) != string(keyLastVoteCand) {
 		val, err := v.get(key)
 		if err == nil && string(key) == string(keyCurrentTerm) && zeroTerm(val) {
-			return nil, raftboltdb.ErrKeyNotFound
+			return nil, errNotFound
 		}
 		return val, err
 	}
 	vote, err := v.get(keyVote)
-	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
+	if errors.Is(err, errNotFound) {
 		return v.plain(key) // as raft-boltdb alone would have stored it
 	}
 	if err != nil {
@@ -167,7 +182,7 @@ func (v *Vote) Get(key []byte) ([]byte, error) {
 		return nil, damaged(v.file.path, "its vote is too short")
 	}
 	if zeroTerm(vote[:8]) {
-		return nil, raftboltdb.ErrKeyNotFound
+		return nil, errNotFound
 	}
 	if term {
 		return vote[:8], nil
@@ -177,35 +192,39 @@ func (v *Vote) Get(key []byte) ([]byte, error) {
 
 // put stores val with a checksum that covers the key too.
 func (v *Vote) put(key, val []byte) error {
-	return v.file.write(func() error { return v.file.BoltStore.Set(sealedKey(key), sealValue(key, val)) })
+	return v.file.update(func(_, conf *bbolt.Bucket) error { return conf.Put(sealedKey(key), sealValue(key, val)) })
 }
 
 func sealValue(key, val []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(nil, valueSum(key, val)), val...)
 }
 
+// unsealValue returns what sealValue was given, if that is what it is.
+func unsealValue(key, sealed []byte) (val []byte, ok bool) {
+	if len(sealed) < sumSize || binary.LittleEndian.Uint32(sealed) != valueSum(key, sealed[sumSize:]) {
+		return nil, false
+	}
+	return sealed[sumSize:], true
+}
+
 // get returns what put stored, or a value of raft-boltdb's own form.
 func (v *Vote) get(key []byte) ([]byte, error) {
 	sealed, err := v.plain(sealedKey(key))
-	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
+	if errors.Is(err, errNotFound) {
 		return v.plain(key)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(sealed) < sumSize || binary.LittleEndian.Uint32(sealed) != valueSum(key, sealed[sumSize:]) {
+	val, ok := unsealValue(key, sealed)
+	if !ok {
 		return nil, damaged(v.file.path, fmt.Sprintf("wrong checksum of %q", key))
 	}
-	return sealed[sumSize:], nil
+	return val, nil
 }
 
-func (v *Vote) plain(key []byte) (val []byte, err error) {
-	err = v.file.read(func() (err error) {
-		val, err = v.file.BoltStore.Get(key)
-		return err
-	})
-	return val, err
-}
+// plain returns a value as it is stored.
+func (v *Vote) plain(key []byte) ([]byte, error) { return v.file.get(key) }
 
 // sealedKey keeps values with a checksum apart from raft-boltdb's plain ones.
 func sealedKey(key []byte) []byte { return append([]byte("sum:"), key...) }

@@ -57,6 +57,9 @@ func (t *Transport) introduce(c net.Conn, addr string, s stream, receiver string
 	if err != nil {
 		return nil, fmt.Errorf("no handshake from %s: %w", addr, err)
 	}
+	if a.instance == t.instance && a.version == protocolVersion {
+		return nil, ErrSelf
+	}
 	refused.Peer, refused.Reason = a.peer, a.refusal
 	if refused.Reason == 0 {
 		refused.Reason = judgeAnswer(a, h)

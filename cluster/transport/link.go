@@ -81,7 +81,7 @@ func (t *Transport) met(l *link) {
 	}
 	t.mu.Lock()
 	if p := t.peers[l.peer.ID]; p != nil {
-		p.forgive()
+		p.arrive()
 	}
 	t.mu.Unlock()
 	t.closeLinks(func(o *link) bool {
@@ -108,13 +108,16 @@ func (t *Transport) closeLinks(match func(*link) bool) {
 }
 
 // tune sets what every connection between nodes needs: no Nagle (net's default),
-// and a dead peer or path noticed in seconds.
+// and a dead peer or path noticed in seconds. Idle is as short because of paths that
+// lose one direction: the side whose answers are not acknowledged gives up without a
+// word that gets through, and the other, which waits for the answer with nothing
+// unacknowledged of its own, learns it from a probe alone.
 func tune(c net.Conn, unacked time.Duration) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return
 	}
 	tcp.SetNoDelay(true)
-	tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3})
+	tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 3})
 	setUserTimeout(tcp, unacked)
 }

@@ -14,6 +14,8 @@ type peer struct {
 	dialing *attempt   // guarded by mu; nil if none is under way
 	failed  *attempt   // guarded by mu; the last one, if it failed
 	again   time.Time  // guarded by mu; until then failed answers for the address it was made to
+
+	back chan struct{} // guarded by mu; closed by the next handshake; nil while nobody waits for it
 }
 
 // attempt is one dial that any number of calls wait for.
@@ -29,6 +31,17 @@ func (p *peer) forgive() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed = nil
+}
+
+// arrive does the same and wakes those who wait for the node to come back.
+func (p *peer) arrive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = nil
+	if p.back != nil {
+		close(p.back)
+		p.back = nil
+	}
 }
 
 // callerTo returns a live call connection to a member at its address of now.

@@ -26,11 +26,11 @@ const (
 
 // Raft opens this node for Raft streams, which are refused before the first call,
 // and returns the transport to give to raft.NewRaft. A raft.ServerAddress there is
-// a node id. Every call returns the same one. Shutting Raft down closes it for
-// good; calls go on.
+// a node id. Every call returns the same one until Raft is shut down, which closes
+// it for good; a call after that opens the node anew. Calls go on all the time.
 func (t *Transport) Raft() raft.Transport {
 	t.mu.Lock()
-	if t.raft == nil {
+	if t.raft == nil || t.raft.closed() && !t.closed {
 		layer := &streamLayer{t: t, accepted: make(chan net.Conn), done: make(chan struct{})}
 		t.raft = &raftTransport{layer: layer, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream: layer, MaxPool: 3, MaxRPCsInFlight: 2, Timeout: t.limits.rpc, Logger: t.log.Named("raft-net"),
@@ -52,10 +52,18 @@ type raftTransport struct {
 }
 
 // AppendEntries sends at most maxAppend bytes of entries; the library goes on from
-// what is left in req.Entries (replication.go, updateLastAppended).
+// what is left in req.Entries (replication.go, updateLastAppended). While a node
+// cannot be reached it waits for it (reach.go).
 func (r *raftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	shorten(req)
-	return r.NetworkTransport.AppendEntries(id, target, req, resp)
+	for !r.layer.t.muted.Load() {
+		back := r.layer.t.arrival(string(id))
+		err := r.NetworkTransport.AppendEntries(id, target, req, resp)
+		if err == nil || isHeartbeat(req) || !r.layer.awaitPeer(absence{string(id), req.Term, err, back}) {
+			return err
+		}
+	}
+	return errMuted
 }
 
 // AppendEntriesPipeline does the same for a pipeline: there, too, the library
@@ -65,11 +73,14 @@ func (r *raftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.Serv
 	if err != nil {
 		return nil, err
 	}
-	return shortening{p}, nil
+	return shortening{p, r.layer.t}, nil
 }
 
 // InstallSnapshot always uses a connection of its own, which bears longer silence.
 func (r *raftTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if r.layer.t.muted.Load() {
+		return errMuted
+	}
 	return r.NetworkTransport.InstallSnapshot(id, target+bulk, req, resp, data)
 }
 
@@ -100,9 +111,15 @@ func (r *raftTransport) offer(l *link) {
 }
 
 // shortening is a pipeline whose requests are shortened.
-type shortening struct{ raft.AppendPipeline }
+type shortening struct {
+	raft.AppendPipeline
+	t *Transport
+}
 
 func (p shortening) AppendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if p.t.muted.Load() {
+		return nil, errMuted
+	}
 	shorten(req)
 	return p.AppendPipeline.AppendEntries(req, resp)
 }

@@ -58,6 +58,10 @@ type Config struct {
 	// advertises in a handshake, from any goroutine and for every connection. It must
 	// be quick; Drop and SetIdentity may be called from it.
 	Learned func(id, addr string)
+	// Replicates, if set, reports whether this node leads in that term and the node
+	// is in its configuration: entries for one that cannot be reached then wait in the
+	// transport until it comes back. It must be quick.
+	Replicates func(id string, term uint64) bool
 	// Logger is also handed to hashicorp/raft's network transport. nil discards.
 	Logger hclog.Logger
 }
@@ -72,6 +76,8 @@ type Transport struct {
 	instance  uint64 // drawn at start, so that others notice a restart
 	limits    limits
 	handlers  [256]atomic.Pointer[registration]
+	muted     atomic.Bool // see Mute
+	abstains  atomic.Bool // see Abstain
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
@@ -97,6 +103,7 @@ type limits struct {
 	stuck       time.Duration // silence before it is given up
 	retry       time.Duration // pause after a failed dial
 	idle        time.Duration // how long a stranger may sit between frames
+	again       time.Duration // between two attempts to send entries to a node that is away
 	unacked     time.Duration // how long sent bytes may stay unacknowledged
 	unackedBulk time.Duration // the same for a snapshot stream, whose reader may wait for its disk
 	greeting    int           // accepted connections in their handshake
@@ -107,7 +114,7 @@ type limits struct {
 func defaultLimits() limits {
 	return limits{
 		dial: 2 * time.Second, handshake: 5 * time.Second, rpc: 10 * time.Second,
-		ping: time.Second, stuck: 4 * time.Second, retry: 20 * time.Millisecond, idle: 30 * time.Second,
+		ping: time.Second, stuck: 4 * time.Second, retry: 20 * time.Millisecond, idle: 30 * time.Second, again: 500 * time.Millisecond,
 		unacked: 3 * time.Second, unackedBulk: 30 * time.Second,
 		greeting: 128, strangers: 64, accepted: 1024,
 	}

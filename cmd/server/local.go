@@ -34,8 +34,10 @@ const (
 type localRun struct {
 	cfg     *config.Local
 	program string
+	args    []string // what the program was started with, for another run like this
 	nodes   []*localNode
 	exits   chan *localNode
+	mourned bool // a node has ended by itself
 	out     io.Writer
 }
 
@@ -60,7 +62,7 @@ func runLocal(args []string, env environment) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	r := &localRun{cfg: cfg, exits: make(chan *localNode, config.LocalNodes), out: env.stdout}
+	r := &localRun{cfg: cfg, args: append([]string{"run-local"}, args...), exits: make(chan *localNode, config.LocalNodes), out: env.stdout}
 	if r.program, err = os.Executable(); err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func runLocal(args []string, env environment) error {
 		return err
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("--data-dir %s cannot be used: %w: choose another", cfg.DataDir, err)
 	}
 	err = r.live(signals)
 	r.end(signals)
@@ -272,6 +274,7 @@ A node that was killed stays down; how to bring it back is printed here. Ctrl-C 
 
 // mourn says that a node has ended and how to bring it back.
 func (r *localRun) mourn(n *localNode) {
+	r.mourned = true
 	how := "ended"
 	if n.err != nil {
 		how = "ended (" + n.err.Error() + ")"
@@ -314,7 +317,14 @@ func (r *localRun) end(signals <-chan os.Signal) {
 			r.signal(syscall.SIGKILL)
 		}
 	}
-	fmt.Fprintf(r.out, "All stopped. The data is in %s; make run goes on with it, make clean removes it.\n", r.cfg.DataDir)
+	all := "All stopped"
+	if r.mourned {
+		all += ", but for nodes that you brought back yourself"
+	}
+	// What stands beside the nodes' own in that directory is none of ours.
+	own := filepath.Join(r.cfg.DataDir, "node")
+	fmt.Fprintf(r.out, "%s. The data is in %s. This goes on with it, and this removes it:\n\n  %s\n  rm -rf %s[123] %s[123].log\n",
+		all, r.cfg.DataDir, commandLine(r.program, r.args), quote(own), quote(own))
 }
 
 func (r *localRun) signal(s syscall.Signal) {

@@ -15,21 +15,21 @@ import (
 )
 
 // TestRunLocal is the way a newcomer takes: start three nodes, write, kill the
-// leader, read, bring it back by the command that was printed, stop all, and find
-// the data again at the next run.
+// leader, read, bring it back by the command that was printed, stop all, find the
+// data again by the next, and remove it by the last.
 func TestRunLocal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
 	dir := t.TempDir()
 	resp, web, raft := ports(t, 3), ports(t, 3), ports(t, 3)
-	flags := []string{"run-local", "--port", strconv.Itoa(resp), "--http-port", strconv.Itoa(web), "--raft-port", strconv.Itoa(raft)}
+	flags := []string{"run-local", "--port", strconv.Itoa(resp), "--http-port", strconv.Itoa(web), "--raft-port", strconv.Itoa(raft), "--data-dir", "my data/run"}
 	url := func(node int) string { return fmt.Sprintf("http://127.0.0.1:%d/key/greeting", web+node-1) }
 
 	run := start(t, dir, flags...)
 	run.waitFor("Ctrl-C stops all")
 	text, _ := run.output()
-	rows := regexp.MustCompile(`(node\d) +(\w+) .* (\d+) +data/run/node\d\.log`).FindAllStringSubmatch(text, -1)
+	rows := regexp.MustCompile(`(node\d) +(\w+) .* (\d+) +my data/run/node\d\.log`).FindAllStringSubmatch(text, -1)
 	if len(rows) != 3 {
 		t.Fatalf("%d nodes in the table:\n%s", len(rows), text)
 	}
@@ -49,8 +49,13 @@ func TestRunLocal(t *testing.T) {
 		t.Errorf("from the node that came back: %s", got)
 	}
 	_ = run.cmd.Process.Signal(syscall.SIGINT)
-	if code, text := run.wait(patience); code != exitOK {
+	code, text := run.wait(patience)
+	if code != exitOK {
 		t.Errorf("Ctrl-C: exit code %d\n%s", code, text)
+	}
+	hints := regexp.MustCompile(`All stopped, but for nodes that you brought back yourself.*\n\n  (.+)\n  (rm .+)\n`).FindStringSubmatch(text)
+	if hints == nil {
+		t.Fatalf("no hints at the end:\n%s", text)
 	}
 	for _, row := range rows {
 		if p, _ := strconv.Atoi(row[3]); syscall.Kill(p, 0) == nil {
@@ -62,7 +67,7 @@ func TestRunLocal(t *testing.T) {
 		t.Errorf("the node that came back: exit code %d\n%s", code, text)
 	}
 
-	run = start(t, dir, flags...)
+	run = startCommand(t, dir, exec.Command("sh", "-c", "exec "+hints[1]))
 	run.waitFor("Ctrl-C stops all")
 	if got := request(t, "GET", url(1), ""); got != `{"key":"greeting","value":"hello"}` {
 		t.Errorf("after a restart of all: %s", got)
@@ -70,6 +75,18 @@ func TestRunLocal(t *testing.T) {
 	_ = run.cmd.Process.Signal(syscall.SIGTERM)
 	if code, text := run.wait(patience); code != exitOK {
 		t.Errorf("SIGTERM: exit code %d\n%s", code, text)
+	}
+	other := filepath.Join(dir, "my data/run/other")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	remove := exec.Command("sh", "-c", hints[2])
+	remove.Dir = dir
+	if out, err := remove.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v %s", hints[2], err, out)
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(other), "*")); err != nil || len(left) != 1 || left[0] != other {
+		t.Errorf("%s left %q", hints[2], left)
 	}
 }
 

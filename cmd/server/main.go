@@ -1,5 +1,6 @@
 // Command raftkv runs one node of a RaftKV cluster, or with a subcommand does
-// something near it: raftkv run-local runs three nodes on this machine.
+// something near it: run-local runs three nodes on this machine, check looks at a
+// stopped node's data, recover goes on after a majority was lost for good.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/raftkv/raftkv/server/config"
@@ -22,12 +24,12 @@ const (
 
 // environment is what a subcommand has beside its arguments.
 type environment struct {
-	lookup         func(string) (string, bool)
+	variables      []string // as os.Environ gives them
 	stdout, stderr io.Writer
 }
 
 func main() {
-	os.Exit(run(os.Args[1:], environment{os.LookupEnv, os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], environment{os.Environ(), os.Stdout, os.Stderr}))
 }
 
 // run picks the subcommand and returns the exit code.
@@ -50,6 +52,10 @@ func dispatch(args []string, env environment) error {
 	switch args[0] {
 	case "run-local":
 		return runLocal(args[1:], env)
+	case "check":
+		return runCheck(args[1:], env)
+	case "recover":
+		return runRecover(args[1:], env)
 	case "commands":
 		return writeCommands(env.stdout)
 	case "help":
@@ -57,5 +63,8 @@ func dispatch(args []string, env environment) error {
 	case "version":
 		return runNode([]string{"--version"}, env)
 	}
-	return config.Usagef("there is no subcommand %q: there is run-local, and without a subcommand a node runs (see raftkv --help)", args[0])
+	if ext := filepath.Ext(args[0]); ext == ".yml" || ext == ".yaml" || ext == ".conf" {
+		return config.Usagef("there is no subcommand %q: a YAML file of settings is read by --config %s", args[0], args[0])
+	}
+	return config.Usagef("there is no subcommand %q: there are run-local, check and recover, and without a subcommand a node runs (see raftkv --help)", args[0])
 }

@@ -33,10 +33,9 @@ func TestMain(m *testing.M) {
 }
 
 // inProcess runs the program's run function.
-func inProcess(env map[string]string, args ...string) (code int, stdout, stderr string) {
+func inProcess(env []string, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	code = run(args, environment{lookup, &out, &err})
+	code = run(args, environment{env, &out, &err})
 	return code, out.String(), err.String()
 }
 
@@ -204,6 +203,8 @@ func TestMistakesAreOneLine(t *testing.T) {
 	}{
 		{"", "--node-id is missing"},
 		{"strat", `no subcommand "strat"`},
+		{"node.yml", "--config node.yml"},
+		{"run-local --data-dir=", "--data-dir: the value is empty"},
 		{"--node-id n --respaddr x", "unknown flag --respaddr"},
 		{"--node-id n --resp-addr 0.0.0.0:1", "--resp-advertise"},
 		{"run-local --port x", "--port"},
@@ -212,6 +213,69 @@ func TestMistakesAreOneLine(t *testing.T) {
 		if code != exitUsage || out != "" || !strings.HasPrefix(msg, "raftkv: ") || !strings.Contains(msg, tt.want) || strings.Count(msg, "\n") != 1 {
 			t.Errorf("%q: %d, %q, %q; want one line with %q", tt.args, code, out, msg, tt.want)
 		}
+	}
+}
+
+// TestWrongStarts: a first try that cannot work ends with one line that says what
+// to do, and the exit code that tells a mistake from what could not be done.
+func TestWrongStarts(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	file := write("file", "")
+	write("other/identity.json", `{"format":1,"node_id":"other","uuid":"u","state":"pristine"}`)
+	write("stranger/notes.txt", "")
+	raft := fmt.Sprintf("127.0.0.1:%d", ports(t, 1))
+	for _, tt := range []struct {
+		args, env string
+		code      int
+		want      string
+	}{
+		{"--data-dir " + file, "", exitError, "choose another --data-dir"},
+		{"--data-dir " + file + "/below", "", exitError, "choose another --data-dir"},
+		{"--data-dir " + dir + "/other", "", exitError, "belongs to node \"other\", not \"n\"; start with --node-id other"},
+		{"--data-dir " + dir + "/stranger", "", exitError, "it is no RaftKV data dir; choose another --data-dir"},
+		{"--data-dir=", "", exitUsage, "--data-dir: the value is empty"},
+		{"--config " + dir, "", exitUsage, "name a YAML file"},
+		{"--config " + write("typo.yml", "node_id: n"), "", exitUsage, `typo.yml, line 1: there is no setting "node_id"; did you mean "node-id"?`},
+		{"--config " + write("broken.yml", "timeout: ["), "", exitUsage, "broken.yml, line 1: it is no YAML: write a line for each setting"},
+		{"--config " + write("type.yml", "timeout: soon"), "", exitUsage, `type.yml, line 1: timeout: "soon" is no whole number`},
+		{"", "RAFTKV_DATADIR=x", exitUsage, "RAFTKV_DATADIR in the environment is no setting: did you mean RAFTKV_DATA_DIR?"},
+		{"", "RAFTKV_MAXCLIENTS=many", exitUsage, `RAFTKV_MAXCLIENTS in the environment: maxclients: "many" is no whole number`},
+		{"--node-id", "", exitUsage, "--node-id: a value is missing"},
+		{"--node-id a/b", "", exitUsage, `"a/b" cannot name a node`},
+		{"-node-id n", "", exitUsage, "write --node-id"},
+		{"--join " + raft, "", exitUsage, "is this node itself"},
+		{"--join=", "", exitUsage, "--join: the value is empty"},
+		{"--join localhost", "", exitUsage, "write HOST:PORT"},
+		{"--resp-addr 6379", "", exitUsage, "write HOST:PORT"},
+		{"--resp-addr ::1:6379", "", exitUsage, "write [::1]:6379"},
+		{"--resp-addr http://127.0.0.1:1", "", exitUsage, "write HOST:PORT"},
+		{"--raft-addr 127.0.0.1:0", "", exitUsage, "--raft-addr: port 0"},
+		{"--raft-addr no-such-host.invalid:1", "", exitUsage, "--raft-addr no-such-host.invalid:1: the host \"no-such-host.invalid\" cannot be resolved"},
+		{"--http-addr 0.0.0.0:1 --http-advertise h:1", "", exitUsage, "set --requirepass"},
+		{"--http-addr 0.0.0.0:1 --http-advertise h:1 --requirepass=", "", exitUsage, "set --requirepass"},
+		{"--leader-wait 3", "", exitUsage, "for example 3s"},
+		{"--maxclients -1", "", exitUsage, "--maxclients must be between 1"},
+		{"now", "", exitUsage, "unexpected argument now"},
+	} {
+		args := append([]string{"--node-id", "n", "--data-dir", filepath.Join(dir, "new"), "--resp-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--raft-addr", raft},
+			strings.Fields(tt.args)...)
+		code, out, msg := inProcess([]string{tt.env}, args...)
+		if code != tt.code || out != "" || !strings.HasPrefix(msg, "raftkv: ") || !strings.Contains(msg, tt.want) || strings.Count(msg, "\n") != 1 {
+			t.Errorf("%s %s: %d, %q, %q; want %d and one line with %q", tt.env, tt.args, code, out, msg, tt.code, tt.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
+		t.Error("a refused start left a data directory behind")
 	}
 }
 
@@ -289,6 +353,24 @@ func TestNode(t *testing.T) {
 	}
 	if code, text := p.wait(10 * time.Second); code != exitOK {
 		t.Errorf("SHUTDOWN: exit code %d\n%s", code, text)
+	}
+}
+
+// TestSlowlogSettings: what the command line says of the slow log counts from the
+// first command on, and CONFIG GET shows it.
+func TestSlowlogSettings(t *testing.T) {
+	p := start(t, t.TempDir(), "--node-id", "n1", "--resp-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0",
+		"--raft-addr", fmt.Sprintf("127.0.0.1:%d", ports(t, 1)), "--slowlog-log-slower-than", "0", "--slowlog-max-len", "2")
+	conn, err := net.Dial("tcp", p.waitFor(`node started.* resp=(\S+)`)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	want := "*4\r\n$23\r\nslowlog-log-slower-than\r\n$1\r\n0\r\n$15\r\nslowlog-max-len\r\n$1\r\n2\r\n+PONG\r\n+PONG\r\n:2\r\n"
+	got := make([]byte, len(want))
+	_, _ = io.WriteString(conn, "CONFIG GET slowlog-*\r\nPING\r\nPING\r\nSLOWLOG LEN\r\n")
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +36,7 @@ const (
 // process is a running node with everything that belongs to it.
 type process struct {
 	cfg        *config.Config
+	share      connections
 	log        *slog.Logger
 	machine    *fsm.Machine
 	node       *cluster.Node
@@ -50,7 +53,7 @@ type process struct {
 
 // runNode runs one node until it is told to stop.
 func runNode(args []string, env environment) error {
-	cfg, done, err := config.Parse(args, env.lookup, env.stdout)
+	cfg, done, err := config.Parse(args, env.variables, env.stdout)
 	if err != nil || done {
 		return err
 	}
@@ -102,9 +105,13 @@ func (p *process) start() (err error) {
 	if err := p.openNode(); err != nil {
 		return err
 	}
-	p.makeServers()
-	p.node.OnForward(p.server.RunForwarded)
-	if err := p.node.Start(); err != nil {
+	// Only now, as it may say something: a start that was refused is one line.
+	if p.share, err = shareDescriptors(p.cfg.MaxClients, p.log); err == nil {
+		p.makeServers()
+		p.node.OnForward(p.server.RunForwarded)
+		err = p.node.Start()
+	}
+	if err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
 		return errors.Join(err, p.node.Stop(ctx))
@@ -121,11 +128,15 @@ func (p *process) openNode() (err error) {
 		NodeID: p.cfg.NodeID, DataDir: p.cfg.DataDir, Join: p.cfg.Join, LeaderWait: p.cfg.LeaderWait, Logger: p.log,
 		RaftAddr: p.cfg.RaftAddr, RaftAdvertise: p.cfg.RaftAdvertise,
 		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
-		OnBatch: p.metrics.Batch,
+		OnBatch: p.metrics.Batch, DiskReserve: int64(p.cfg.DiskReserve), AuditInterval: p.cfg.AuditInterval,
 	}, p.machine)
 	var onAddress *net.OpError
 	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {
 		return explainListen("--raft-addr", p.cfg.RaftAddr, err)
+	}
+	var onPath *fs.PathError
+	if errors.As(err, &onPath) {
+		return fmt.Errorf("data dir %s cannot be used: %w: choose another --data-dir, or mend that", p.cfg.DataDir, onPath)
 	}
 	return err
 }
@@ -138,15 +149,18 @@ func (p *process) makeServers() {
 	}
 	p.server = server.New(server.Options{
 		NodeID: p.cfg.NodeID, Version: p.ver, Commit: p.build, ConfigFile: p.cfg.ConfigFile,
-		RequirePass: string(p.cfg.RequirePass), MaxClients: p.cfg.MaxClients,
+		DataDir: absolute(p.cfg.DataDir), Unprotected: p.cfg.ProtectedMode == "no",
+		RequirePass: string(p.cfg.RequirePass), MaxClients: p.share.redis,
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
-		Stop: p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
+		Slowlog: &server.Slowlog{SlowerThan: p.cfg.SlowlogSlower, MaxLen: p.cfg.SlowlogLen},
+		Stop:    p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
 	}, p.node, p.machine)
 	p.watch()
 	p.http = httpapi.New(httpapi.Options{
 		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(), Password: p.server.Password,
-		MaxValue: p.server.MaxValue, MaxConnections: p.cfg.MaxClients, Logger: p.log,
+		MaxValue: p.server.MaxValue, CheckID: config.CheckNodeID, CheckAddress: config.CheckDialable,
+		MaxConnections: p.share.http, Logger: p.log,
 	})
 }
 
@@ -255,4 +269,12 @@ func (p *process) endInOrder() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	return p.node.Stop(ctx)
+}
+
+// absolute is a path as it is from everywhere.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }

@@ -55,7 +55,7 @@ func cmdCopy(t *keyspace.Txn, args Args, w *resp.Writer) error {
 		return resp.ErrSameObject
 	}
 	free := replace || !t.In(db).Exists(to)
-	one(w, free && t.CopyTo(db, from, to))
+	one(w, t.View.Exists(from) && free && t.CopyTo(db, from, to))
 	return nil
 }
 

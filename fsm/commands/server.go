@@ -111,7 +111,7 @@ func cmdMemoryUsage(v *keyspace.View, args Args, w *resp.Writer) error {
 			return resp.ErrSyntax
 		}
 	}
-	if e, ok := v.Get(args[2]); ok {
+	if e, ok := v.Peek(args[2]); ok {
 		w.Int(int64(e.Size()))
 	} else {
 		w.Null()

@@ -14,10 +14,11 @@ import (
 //	id               8 bytes, little endian
 //	now              signed
 //	count of proposals, then for each
-//	  flags          atomic, system, has database, has watches
+//	  flags          atomic, system, has database, has watches, several databases
 //	  database       if flagged; otherwise 0
 //	  watches        if flagged: count, then for each: database, key, version
-//	  count of commands, then for each: count of arguments, each as length and bytes
+//	  count of commands, then for each: its database, if flagged as several; count
+//	                 of arguments, each as length and bytes
 //
 // An optional field that comes later takes a flag bit of its own; a program that
 // does not know the bit stops at it with ErrVersion instead of misreading what
@@ -28,9 +29,10 @@ const (
 	flagSystem
 	flagDB
 	flagWatches
+	flagSeveralDBs
 
 	knownBatchFlags    = 0
-	knownProposalFlags = flagAtomic | flagSystem | flagDB | flagWatches
+	knownProposalFlags = flagAtomic | flagSystem | flagDB | flagWatches | flagSeveralDBs
 )
 
 var (
@@ -74,7 +76,7 @@ func (p *Proposal) Size() int {
 		if p.Commands[i].Read {
 			continue
 		}
-		n += number
+		n += 2 * number
 		for _, arg := range p.Commands[i].Args {
 			n += number + len(arg)
 		}
@@ -107,6 +109,9 @@ func (p *Proposal) append(dst []byte) []byte {
 	if len(p.Watches) > 0 {
 		flags |= flagWatches
 	}
+	if p.severalDBs() {
+		flags |= flagSeveralDBs
+	}
 	dst = binary.AppendUvarint(dst, flags)
 	if p.DB != 0 {
 		dst = appendDB(dst, p.DB)
@@ -120,10 +125,28 @@ func (p *Proposal) append(dst []byte) []byte {
 			dst = binary.AppendUvarint(dst, w.Version)
 		}
 	}
+	return p.appendCommands(dst, flags&flagSeveralDBs != 0)
+}
+
+// severalDBs says whether a logged command runs elsewhere than in the proposal's
+// database.
+func (p *Proposal) severalDBs() bool {
+	for i := range p.Commands {
+		if !p.Commands[i].Read && p.DBOf(i) != p.DB {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Proposal) appendCommands(dst []byte, severalDBs bool) []byte {
 	dst = binary.AppendUvarint(dst, uint64(p.logged()))
 	for i := range p.Commands {
 		if p.Commands[i].Read {
 			continue
+		}
+		if severalDBs {
+			dst = appendDB(dst, p.DBOf(i))
 		}
 		dst = binary.AppendUvarint(dst, uint64(len(p.Commands[i].Args)))
 		for _, arg := range p.Commands[i].Args {
@@ -205,6 +228,11 @@ func (d *decoder) proposal() Proposal {
 	}
 	p.Commands = d.cmds.take(d.count(), len(d.rest))
 	for i := range p.Commands {
+		if flags&flagSeveralDBs != 0 {
+			if db := d.db(); db != p.DB {
+				p.Commands[i].In(db)
+			}
+		}
 		args := d.args.take(d.count(), len(d.rest))
 		for j := range args {
 			args[j] = d.bytes()

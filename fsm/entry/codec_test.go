@@ -17,6 +17,11 @@ func cmd(words ...string) Command {
 	return c
 }
 
+func in(db int, c Command) Command {
+	c.In(db)
+	return c
+}
+
 func read(words ...string) Command {
 	c := cmd(words...)
 	c.Read = true
@@ -61,6 +66,20 @@ func TestRoundTrip(t *testing.T) {
 			}},
 		},
 		{
+			name: "several databases, of which reads leave no trace",
+			in: []Proposal{{DB: 2, Atomic: true, Commands: []Command{
+				cmd("A"), in(3, cmd("B")), in(2, cmd("C")), in(9, read("D")), in(-1, cmd("E")),
+			}}, {DB: 2, Commands: []Command{cmd("A"), in(9, read("B")), in(2, cmd("C"))}}},
+			want: []Proposal{{DB: 2, Atomic: true, Commands: []Command{
+				cmd("A"), in(3, cmd("B")), cmd("C"), in(-1, cmd("E")),
+			}}, {DB: 2, Commands: []Command{cmd("A"), cmd("C")}}},
+		},
+		{
+			name: "a reply's protocol is the proposer's own",
+			in:   []Proposal{{Commands: []Command{{Args: cmd("A").Args, Proto: 3}}}},
+			want: []Proposal{{Commands: []Command{cmd("A")}}},
+		},
+		{
 			name: "system",
 			in:   []Proposal{{System: true, Commands: []Command{cmd("MEMBER-SET", "n1", "r", "s", "h")}}},
 			want: []Proposal{{System: true, Commands: []Command{cmd("MEMBER-SET", "n1", "r", "s", "h")}}},
@@ -96,6 +115,24 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%d bytes, Size promised at most %d", len(data), size)
 			}
 		})
+	}
+}
+
+// TestForm pins the bytes of a batch: what is in a log must stay readable.
+func TestForm(t *testing.T) {
+	got := Append(nil, &Batch{Version: 1, ID: 0x0807060504030201, Now: -1, Proposals: []Proposal{
+		{Commands: []Command{cmd("SET", "k", "v"), read("GET", "k")}},
+		{DB: 2, Atomic: true, Watches: []Watch{{DB: 1, Key: []byte("w"), Version: 300}}, Commands: []Command{cmd("A")}},
+		{System: true, Commands: []Command{cmd("M", "")}},
+		{DB: 2, Atomic: true, Commands: []Command{cmd("A"), in(5, cmd("B"))}},
+	}})
+	want := "\x01\x00" + "\x01\x02\x03\x04\x05\x06\x07\x08" + "\x01" + "\x04" + // version, flags, id, now, proposals
+		"\x00" + "\x01" + "\x03" + "\x03SET\x01k\x01v" +
+		"\x0d\x02" + "\x01" + "\x01\x01w\xac\x02" + "\x01" + "\x01" + "\x01A" +
+		"\x02" + "\x01" + "\x02" + "\x01M\x00" +
+		"\x15\x02" + "\x02" + "\x02\x01\x01A" + "\x05\x01\x01B"
+	if string(got) != want {
+		t.Errorf("got  %x\nwant %x", got, want)
 	}
 }
 
@@ -135,7 +172,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"version 0", change(0, 0), ErrVersion},
 		{"version 2", change(0, Version+1), ErrVersion},
 		{"unknown batch flag", change(1, 1), ErrVersion},
-		{"unknown proposal flag", change(headLen+1, 0x1f), ErrVersion},
+		{"unknown proposal flag", change(headLen+1, 0x20), ErrVersion},
 		{"more proposals than bytes", change(headLen, 0x7f), ErrCorrupt},
 		{"one proposal more", change(headLen, 2), ErrCorrupt},
 		{"bytes behind", append(bytes.Clone(good), 0), ErrCorrupt},
@@ -180,7 +217,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(Append(nil, &Batch{Version: Version, ID: 1, Now: 2, Proposals: []Proposal{{
 		DB: 1, Atomic: true, System: true, Watches: []Watch{{DB: 1, Key: []byte("w"), Version: 300}},
 		Commands: []Command{cmd("SET", "k", "v"), cmd("GET", "k")},
-	}, {Commands: []Command{cmd("PING")}}}}))
+	}, {Commands: []Command{cmd("PING"), in(7, cmd("PING"))}}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := Decode(data)
 		if err != nil {

@@ -20,7 +20,7 @@ type Batch struct {
 
 // Proposal is what one connection proposed at once: 1..n commands in order.
 type Proposal struct {
-	// DB is the database that the commands run in.
+	// DB is the database of every command that does not say another one.
 	DB int
 	// Atomic marks an EXEC: the reply is one array, and nothing runs unless every
 	// watched key still has its version.
@@ -45,4 +45,24 @@ type Command struct {
 	// Read marks a command that changes nothing. It runs at its place on the node
 	// that proposed it, for its reply, and is left out of the binary form.
 	Read bool
+	// Elsewhere says that the command runs in OwnDB and not in the proposal's
+	// database: a SELECT stood before it in its transaction.
+	Elsewhere bool
+	// Proto, where not 0, is the RESP version that this and all later replies of the
+	// proposal have: a HELLO stood before it in its transaction. It is for the node
+	// that proposed, and left out of the binary form.
+	Proto uint8
+	// OwnDB is the database where Elsewhere is set.
+	OwnDB int32
+}
+
+// In has the command run in a database of its own.
+func (c *Command) In(db int) { c.Elsewhere, c.OwnDB = true, int32(db) }
+
+// DBOf is the database that the command with index i runs in.
+func (p *Proposal) DBOf(i int) int {
+	if c := &p.Commands[i]; c.Elsewhere {
+		return int(c.OwnDB)
+	}
+	return p.DB
 }

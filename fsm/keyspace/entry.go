@@ -26,9 +26,9 @@ type object struct {
 
 const hasExpiry = 1 // the flag in a blob's first byte
 
-// inlineMax is the longest string that lives in a blob. A change of an inline
+// InlineMax is the length in bytes of the longest string that lives in a blob. A change of an inline
 // string copies it, so this also bounds what such a change costs.
-const inlineMax = 4096
+const InlineMax = 4096
 
 // meta is what stands before the key in a blob.
 type meta struct {
@@ -43,7 +43,7 @@ func (s *Space) newEntry(m meta, key []byte, inline []byte, obj *object) Entry {
 	b = append(b, key...)
 	b = append(b, inline...)
 	s.scratch = b
-	if cap(b) > 2*inlineMax {
+	if cap(b) > 2*InlineMax {
 		s.scratch = nil
 	}
 	return Entry{blob: string(b), obj: obj}

@@ -113,3 +113,31 @@ func (r *rope) fill(i, n int) {
 	c.data = c.data[:n]
 	clear(c.data[old:])
 }
+
+// LongString is a string of more than InlineMax bytes that comes in pieces.
+type LongString struct {
+	r    rope
+	size int // as promised
+}
+
+// NewLongString returns an empty one that is to become size bytes long. Room is
+// made as they come.
+func NewLongString(size int) *LongString { return &LongString{size: size} }
+
+// Append copies a piece to the string's end.
+func (s *LongString) Append(piece []byte) {
+	r := &s.r
+	for len(piece) > 0 {
+		if r.size == len(r.chunks)*chunkSize {
+			room := min(chunkSize, max(s.size-r.size, len(piece)))
+			r.chunks = append(r.chunks, chunk{data: make([]byte, 0, room), owned: true})
+		}
+		c := &r.chunks[len(r.chunks)-1]
+		n := min(len(piece), chunkSize-len(c.data))
+		c.data = append(c.data, piece[:n]...)
+		piece, r.size = piece[n:], r.size+n
+	}
+}
+
+// Text is the string, for an Item. Append must not be called any more.
+func (s *LongString) Text() Text { return Text{long: &s.r} }

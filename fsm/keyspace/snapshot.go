@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/dict"
-	"github.com/raftkv/raftkv/resp"
 )
 
 // Snapshot is a space at one point in time. It may be read by any goroutine while
@@ -18,7 +17,8 @@ type Snapshot struct {
 type Item struct {
 	Key      []byte
 	Type     byte
-	Value    []byte // in the form of Value.AppendBinary; a string's own bytes
+	Value    []byte // in the form of Value.AppendBinary; a short string's own bytes
+	Long     Text   // a string of more than InlineMax bytes, which has no Value
 	ExpireAt int64  // Unix milliseconds, 0 for never
 	Version  uint64
 }
@@ -30,7 +30,7 @@ func (s *Space) Snapshot() *Snapshot {
 	for i, d := range s.dbs {
 		snap.dbs[i] = database{
 			keys:    d.keys.Snapshot(),
-			removed: append([]uint64(nil), d.removed...), // 128 KiB at most
+			created: append([]uint64(nil), d.created...), // 128 KiB at most
 			base:    d.base,
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Space) Snapshot() *Snapshot {
 func (s *Snapshot) Databases() []int {
 	var dbs []int
 	for i := range s.dbs {
-		if d := &s.dbs[i]; d.keys.Len() > 0 || len(d.removed) > 0 || d.base != 0 {
+		if d := &s.dbs[i]; d.keys.Len() > 0 || len(d.created) > 0 || d.base != 0 {
 			dbs = append(dbs, i)
 		}
 	}
@@ -61,34 +61,40 @@ func (s *Snapshot) Each(db int, fn func(Item) error) error {
 	s.dbs[db].keys.Ascend(0, func(_ uint64, e Entry) bool {
 		m := e.head()
 		key = append(key[:0], e.Key()...)
-		if e.obj != nil {
+		it := Item{Key: key, Type: byte(e.Type()), ExpireAt: m.expireAt, Version: m.version}
+		text, isText := e.Text()
+		switch {
+		case text.long != nil: // it may be half a gigabyte, so it is not put together
+			it.Long = text
+		case isText:
+			value = append(value[:0], text.short...)
+			it.Value = value
+		default:
 			value = e.obj.value.AppendBinary(value[:0])
-		} else {
-			start, n := e.keyAt()
-			value = append(value[:0], e.blob[start+n:]...)
+			it.Value = value
 		}
-		err = fn(Item{Key: key, Type: byte(e.Type()), Value: value, ExpireAt: m.expireAt, Version: m.version})
+		err = fn(it)
 		return err == nil
 	})
 	return err
 }
 
-// WholeDatabase stands in a removal's place of a slot for the version below which
-// no key of the database, present or absent, has one.
+// WholeDatabase stands in place of a bucket for the version below which no key of
+// the database, present or absent, has one.
 const WholeDatabase = -1
 
-// EachRemoval calls fn for the removal versions of a database, until fn returns an
-// error, which it returns.
-func (s *Snapshot) EachRemoval(db int, fn func(slot int, version uint64) error) error {
+// EachCreation calls fn for the versions of the last creations in the buckets of a
+// database, until fn returns an error, which it returns.
+func (s *Snapshot) EachCreation(db int, fn func(bucket int, version uint64) error) error {
 	d := &s.dbs[db]
 	if d.base != 0 {
 		if err := fn(WholeDatabase, d.base); err != nil {
 			return err
 		}
 	}
-	for slot, version := range d.removed {
+	for bucket, version := range d.created {
 		if version != 0 {
-			if err := fn(slot, version); err != nil {
+			if err := fn(bucket, version); err != nil {
 				return err
 			}
 		}
@@ -105,22 +111,23 @@ func (s *Space) SetCounter(n uint64) { s.counter = n }
 // Counter is the last version given out.
 func (s *Space) Counter() uint64 { return s.counter }
 
-// LoadRemoval restores what EachRemoval told.
-func (s *Space) LoadRemoval(db, slot int, version uint64) error {
+// LoadCreation restores what EachCreation told.
+func (s *Space) LoadCreation(db, bucket int, version uint64) error {
 	switch {
 	case db < 0 || db >= Databases:
-		return fmt.Errorf("removal version of database %d", db)
-	case slot == WholeDatabase:
+		return fmt.Errorf("creations of database %d", db)
+	case bucket == WholeDatabase:
 		s.dbs[db].base = version
-	case slot < 0 || slot >= resp.Slots:
-		return fmt.Errorf("removal version of slot %d", slot)
+	case bucket < 0 || bucket >= buckets:
+		return fmt.Errorf("creations of bucket %d", bucket)
 	default:
-		s.dbs[db].noteRemoval(slot, version)
+		s.dbs[db].noteCreation(uint64(bucket), version)
 	}
 	return nil
 }
 
-// LoadItem restores what Each told. The item is not kept.
+// LoadItem restores what Each told. The item is not kept; a long string's bytes are
+// shared with it until they are changed, so a Snapshot of another Space may give it.
 func (s *Space) LoadItem(db int, it Item) error {
 	if db < 0 || db >= Databases {
 		return fmt.Errorf("key of database %d", db)
@@ -133,11 +140,14 @@ func (s *Space) LoadItem(db int, it Item) error {
 	switch {
 	case Type(it.Type) != String:
 		return fmt.Errorf("value of unknown type %d", it.Type)
-	case len(it.Value) > MaxString:
-		return fmt.Errorf("string of %d bytes", len(it.Value))
-	case len(it.Value) > inlineMax:
-		r := newRope(it.Value)
-		obj, inline = &object{value: r, epoch: s.epoch, size: r.Size()}, nil
+	case it.Long.long != nil:
+		r := it.Long.long
+		if r.size <= InlineMax || r.size > MaxString {
+			return fmt.Errorf("string of %d bytes", r.size)
+		}
+		obj, inline = &object{value: r.Clone(), epoch: s.epoch, size: r.Size()}, nil
+	case len(it.Value) > InlineMax:
+		return fmt.Errorf("string of %d bytes in one piece", len(it.Value))
 	}
 	m := meta{version: it.Version, expireAt: it.ExpireAt}
 	s.dbs[db].put(s.position(it.Key), s.newEntry(m, it.Key, inline, obj))

@@ -40,10 +40,11 @@ type database struct {
 	keys *dict.Table[Entry]
 	// due has every key with an expiry time, at that time as its position.
 	due *dict.Table[dueKey]
-	// removed has the last removal version of each slot; nil while it is all 0.
-	removed []uint64
+	// created has the version of the last creation in each bucket (see version.go);
+	// nil while it is all 0.
+	created []uint64
 	// base is a lower bound of all versions, of keys and of absent keys: the
-	// version of the last FLUSHDB or SWAPDB.
+	// version of the last SWAPDB.
 	base uint64
 	// bytes is the sum of Entry.Size over all keys.
 	bytes int64
@@ -136,7 +137,7 @@ func (s *Space) RemoveDue(now int64, max int) int {
 		if next == nil || int64(first) > now {
 			return n
 		}
-		s.expire(next, []byte(key))
+		next.remove(s.position([]byte(key)), []byte(key))
 	}
 	return max
 }
@@ -174,9 +175,10 @@ func slotStart(slot int) uint64 { return uint64(slot) << hashBits }
 
 func slotOf(pos uint64) int { return int(pos >> hashBits) }
 
-// put stores an entry and keeps the sums and the index right.
-func (d *database) put(pos uint64, e Entry) {
-	old, replaced := d.keys.Put(pos, e)
+// put stores an entry, keeps the sums and the index right, and returns the entry
+// that was there.
+func (d *database) put(pos uint64, e Entry) (old Entry, replaced bool) {
+	old, replaced = d.keys.Put(pos, e)
 	d.bytes += int64(e.Size())
 	var oldAt int64
 	if replaced {
@@ -185,7 +187,7 @@ func (d *database) put(pos uint64, e Entry) {
 	}
 	at := e.ExpireAt()
 	if at == oldAt {
-		return
+		return old, replaced
 	}
 	key := e.Key()
 	if oldAt != 0 {
@@ -194,17 +196,17 @@ func (d *database) put(pos uint64, e Entry) {
 	if at != 0 {
 		d.due.Put(uint64(at), dueKey([]byte(key)))
 	}
+	return old, replaced
 }
 
 // remove takes an entry out and keeps the sums and the index right.
-func (d *database) remove(pos uint64, key []byte) (Entry, bool) {
+func (d *database) remove(pos uint64, key []byte) {
 	old, ok := d.keys.Delete(pos, key)
 	if !ok {
-		return old, false
+		return
 	}
 	d.bytes -= int64(old.Size())
 	if at := old.ExpireAt(); at != 0 {
 		d.due.Delete(uint64(at), key)
 	}
-	return old, true
 }

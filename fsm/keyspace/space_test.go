@@ -225,6 +225,36 @@ func TestVersions(t *testing.T) {
 		{"flushed", set, func(s *Space) { s.Txn(0, now, 0).FlushDB() }, true},
 		{"flushed and written", set, func(s *Space) { s.Txn(1, now, 0).FlushAll(); set(s) }, true},
 		{"flushed elsewhere", set, func(s *Space) { s.Txn(1, now, 0).FlushDB() }, false},
+		{"absent, flushed", nil, func(s *Space) { s.Txn(1, now, 0).FlushAll(); s.Txn(0, now, 0).FlushDB() }, false},
+		{"created and flushed", nil, func(s *Space) { set(s); s.Txn(0, now, 0).FlushDB() }, true},
+		{"created and flushed twice", nil, func(s *Space) { set(s); s.Txn(1, now, 0).FlushAll(); s.Txn(1, now, 0).FlushAll() }, true},
+		{"absent, flushed after a swap", func(s *Space) { s.Txn(0, now, 0).SwapDB(0, 1) }, func(s *Space) { s.Txn(0, now, 0).FlushDB() }, false},
+		{"absent, came and went by swaps", func(s *Space) { set(s); s.Txn(0, now, 0).SwapDB(0, 1) },
+			func(s *Space) { s.Txn(0, now, 0).SwapDB(0, 1); s.Txn(0, now, 0).SwapDB(0, 1) }, true},
+		{"created and swapped away", nil, func(s *Space) { set(s); s.Txn(0, now, 0).SwapDB(0, 1) }, true},
+		{"created with a time that has come", nil, func(s *Space) { s.Txn(0, now, 0).SetString(key, nil, now) }, true},
+		{"created and given a time that has come", nil, func(s *Space) { set(s); s.Txn(0, now, 0).SetExpiry(key, now) }, true},
+		{"was due, given a time that has come", func(s *Space) { expiring(s); now += 10 }, func(s *Space) { s.Txn(0, now, 0).SetString(key, nil, now) }, true},
+		{"absent, neighbours deleted and expired", func(s *Space) {
+			for i := range 100 {
+				s.Txn(0, now, 0).SetString(fmt.Appendf(nil, "{k}%d", i), nil, now+int64(i%2)*10)
+			}
+		}, func(s *Space) {
+			for i := range 100 {
+				s.Txn(0, now, 0).Delete(fmt.Appendf(nil, "{k}%d", i))
+			}
+			now += 10
+			s.RemoveDue(now, 100)
+		}, false},
+		{"absent, neighbours of its slot created", nil, func(s *Space) {
+			for i := range 100 {
+				s.Txn(0, now, 0).SetString(fmt.Appendf(nil, "{k}%d", i), nil, 0)
+			}
+		}, false},
+		{"was due, removed and a neighbour created", func(s *Space) { expiring(s); now += 10 }, func(s *Space) {
+			s.RemoveDue(now, 9)
+			s.Txn(0, now, 0).SetString([]byte("{k}"), nil, 0)
+		}, false},
 		{"swapped", set, func(s *Space) { s.Txn(0, now, 0).SwapDB(0, 1) }, true},
 		{"swapped twice", set, func(s *Space) { s.Txn(0, now, 0).SwapDB(0, 1); s.Txn(0, now, 0).SwapDB(0, 1) }, true},
 		{"swapped with itself", set, func(s *Space) { s.Txn(0, now, 0).SwapDB(0, 0) }, false},
@@ -390,12 +420,13 @@ func dump(t *testing.T, s *Snapshot) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, s.Counter(), s.Databases())
 	for _, db := range s.Databases() {
-		_ = s.EachRemoval(db, func(slot int, v uint64) error {
-			fmt.Fprintln(&b, db, slot, v)
+		_ = s.EachCreation(db, func(bucket int, v uint64) error {
+			fmt.Fprintln(&b, db, bucket, v)
 			return nil
 		})
 		_ = s.Each(db, func(it Item) error {
-			fmt.Fprintf(&b, "%d %q %d %d %x %d %d\n", db, it.Key, it.Type, len(it.Value), sha256.Sum256(it.Value), it.ExpireAt, it.Version)
+			value := append(slices.Clone(it.Value), it.Long.String()...)
+			fmt.Fprintf(&b, "%d %q %d %d %x %d %d\n", db, it.Key, it.Type, len(value), sha256.Sum256(value), it.ExpireAt, it.Version)
 			return nil
 		})
 	}
@@ -450,10 +481,10 @@ func TestSnapshotStaysAndRestores(t *testing.T) {
 	back := newSpace()
 	back.SetCounter(snap.Counter())
 	for _, db := range snap.Databases() {
-		if err := snap.EachRemoval(db, func(slot int, v uint64) error { return back.LoadRemoval(db, slot, v) }); err != nil {
+		if err := snap.EachCreation(db, func(bucket int, v uint64) error { return back.LoadCreation(db, bucket, v) }); err != nil {
 			t.Fatal(err)
 		}
-		if err := snap.Each(db, func(it Item) error { return back.LoadItem(db, it) }); err != nil {
+		if err := snap.Each(db, func(it Item) error { return back.LoadItem(db, rebuilt(it)) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -475,16 +506,63 @@ func TestSnapshotStaysAndRestores(t *testing.T) {
 	}
 }
 
+// rebuilt is an item as a reader makes it: a long string shares nothing with the one
+// it was written from.
+func rebuilt(it Item) Item {
+	if it.Long.Len() == 0 {
+		return it
+	}
+	text := it.Long.AppendTo(nil, 0, it.Long.Len())
+	long := NewLongString(len(text))
+	for piece := range slices.Chunk(text, 50_000) {
+		long.Append(piece)
+	}
+	it.Long = long.Text()
+	return it
+}
+
+// TestLoadFromAnotherSpace: a space made of another one's snapshot shares long strings
+// with it, and neither sees the other's changes.
+func TestLoadFromAnotherSpace(t *testing.T) {
+	old, fresh := newSpace(), newSpace()
+	key := []byte("k")
+	old.Txn(0, 1, 0).SetString(key, bytes.Repeat([]byte("x"), chunkSize+10), 0)
+	snap := old.Snapshot()
+	want := dump(t, snap)
+	if err := snap.Each(0, func(it Item) error { return fresh.LoadItem(0, it) }); err != nil {
+		t.Fatal(err)
+	}
+	for offset, s := range []*Space{old, fresh} {
+		for _, at := range []int{offset, chunkSize + offset, chunkSize + 10} {
+			if _, err := s.Txn(0, 1, 0).WriteString(key, at, []byte{byte('0' + offset)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if dump(t, snap) != want {
+		t.Error("the snapshot changed")
+	}
+	for offset, want := range []string{"0xx", "x1x"} {
+		s := []*Space{old, fresh}[offset]
+		text, _, _ := s.View(0, Instant{}).String(key)
+		if got := string(text.AppendTo(nil, 0, 3)); got != want {
+			t.Errorf("space %d holds %q, want %q", offset, got, want)
+		}
+	}
+}
+
 func TestLoadRefusesNonsense(t *testing.T) {
 	s := newSpace()
 	for name, err := range map[string]error{
-		"database":      s.LoadItem(16, Item{}),
-		"below":         s.LoadItem(-1, Item{}),
-		"type":          s.LoadItem(0, Item{Type: 77}),
-		"expiry":        s.LoadItem(0, Item{ExpireAt: -1}),
-		"removal db":    s.LoadRemoval(16, 0, 2),
-		"removal slot":  s.LoadRemoval(0, resp.Slots, 2),
-		"removal below": s.LoadRemoval(0, -2, 2),
+		"database":       s.LoadItem(16, Item{}),
+		"below":          s.LoadItem(-1, Item{}),
+		"type":           s.LoadItem(0, Item{Type: 77}),
+		"expiry":         s.LoadItem(0, Item{ExpireAt: -1}),
+		"long inline":    s.LoadItem(0, Item{Value: make([]byte, InlineMax+1)}),
+		"short long":     s.LoadItem(0, rebuilt(Item{Long: Text{long: newRope([]byte("x"))}})),
+		"creation db":    s.LoadCreation(16, 0, 2),
+		"creation slot":  s.LoadCreation(0, buckets, 2),
+		"creation below": s.LoadCreation(0, -2, 2),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

@@ -10,15 +10,33 @@ const MaxString = 512 << 20
 // is absent to it, whether it was removed already or not.
 type Txn struct{ View }
 
+// Get returns the entry of a key that exists.
+func (t *Txn) Get(key []byte) (Entry, bool) { return t.Peek(key) }
+
+// Exists says whether a key exists.
+func (t *Txn) Exists(key []byte) bool {
+	_, ok := t.Peek(key)
+	return ok
+}
+
+// String returns the value of a string key as View.String does.
+func (t *Txn) String(key []byte) (text Text, ok bool, err error) {
+	e, ok := t.Peek(key)
+	if !ok {
+		return Text{}, false, nil
+	}
+	return e.text()
+}
+
 // SetString stores a string with an expiry time (0 for none), whatever was there
 // before. A time that has come already leaves the key absent.
 func (t *Txn) SetString(key, value []byte, expireAt int64) {
 	if t.gone(expireAt) {
-		t.drop(key)
+		t.comeAndGo(key)
 		return
 	}
 	var obj *object
-	if len(value) > inlineMax {
+	if len(value) > InlineMax {
 		obj, value = t.newObject(newRope(value)), nil
 	}
 	t.store(key, value, obj, expireAt)
@@ -28,7 +46,7 @@ func (t *Txn) SetString(key, value []byte, expireAt int64) {
 // The value belongs to the space from now on.
 func (t *Txn) Set(key []byte, value Value, expireAt int64) {
 	if t.gone(expireAt) {
-		t.drop(key)
+		t.comeAndGo(key)
 		return
 	}
 	t.store(key, nil, t.newObject(value), expireAt)
@@ -43,7 +61,19 @@ func (t *Txn) newObject(v Value) *object {
 
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-	t.data().put(t.space.position(key), t.space.newEntry(m, key, inline, obj))
+	pos := t.space.position(key)
+	old, replaced := t.data().put(pos, t.space.newEntry(m, key, inline, obj))
+	if !replaced || t.gone(old.ExpireAt()) {
+		t.data().noteCreation(pos%buckets, m.version)
+	}
+}
+
+// comeAndGo leaves a key absent that was given a time to live of nothing: it was
+// there for a moment, which counts as a change of it.
+func (t *Txn) comeAndGo(key []byte) {
+	pos := t.space.position(key)
+	t.data().remove(pos, key)
+	t.data().noteCreation(pos%buckets, t.space.nextVersion())
 }
 
 // Edit returns a value for changing in place. After the change Changed must be
@@ -105,7 +135,7 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 		e = t.edit(e)
 		e.obj.value.(*rope).write(offset, data)
 		t.changed(key, e)
-	case n > inlineMax:
+	case n > InlineMax:
 		r := newRope([]byte(old.short))
 		r.write(offset, data)
 		t.store(key, nil, t.newObject(r), e.expiry())
@@ -135,12 +165,8 @@ func (t *Txn) Delete(key []byte) bool {
 	return true
 }
 
-// drop removes a key, stored or not, and counts as a change of it.
-func (t *Txn) drop(key []byte) {
-	pos := t.space.position(key)
-	t.data().remove(pos, key)
-	t.data().noteRemoval(slotOf(pos), t.space.nextVersion())
-}
+// drop removes a key that exists.
+func (t *Txn) drop(key []byte) { t.data().remove(t.space.position(key), key) }
 
 // SetExpiry gives a key an expiry time, 0 for none, and says whether the key
 // existed. A time that has come already removes it.
@@ -220,8 +246,8 @@ func (t *Txn) FlushAll() {
 }
 
 func (s *Space) flush(db int) {
-	fresh := newDatabase()
-	fresh.base = s.nextVersion()
+	fresh, old := newDatabase(), s.dbs[db]
+	fresh.created, fresh.base = old.created, old.base // absent keys have not changed
 	s.dbs[db] = fresh
 }
 

@@ -69,6 +69,15 @@ func (t Text) AppendTo(dst []byte, from, to int) []byte {
 	return append(dst, t.short[from:to]...)
 }
 
+// Each calls fn with the pieces of the text in order.
+func (t Text) Each(fn func(piece []byte)) {
+	if t.long != nil {
+		t.long.each(0, t.long.size, fn)
+	} else if t.short != "" {
+		fn([]byte(t.short))
+	}
+}
+
 // String is the whole text. It copies a long one.
 func (t Text) String() string {
 	if t.long != nil {
@@ -88,6 +97,7 @@ func (t Text) BulkRange(w *resp.Writer, from, to int) {
 	case t.long == nil:
 		w.BulkString(t.short[from:to])
 	default:
+		w.Grow(to - from + 24) // the length's line and the last one
 		w.Raw(append(strconv.AppendInt([]byte{'$'}, int64(to-from), 10), '\r', '\n'))
 		t.long.each(from, to, w.Raw)
 		w.Raw([]byte("\r\n"))

@@ -1,19 +1,25 @@
 package keyspace
 
-import "github.com/raftkv/raftkv/resp"
-
 // Versions answer one question, that of WATCH: has this key changed between two
-// positions of the log? Every write of a key takes the next even number. An
-// absent key has the highest removal version of its slot; removals take even
-// numbers too, but an expiry takes the key's own last version with the low bit
-// set, so that a key logically expired has the same version before and after it
-// is really removed. FLUSHDB and SWAPDB raise the lower bound of all versions.
-// Two different states of a key never share a version; that one state gets a new
-// version without a change (a neighbour in the slot was removed) only makes an
-// EXEC fail that could have succeeded.
+// positions of the log? Every write of a key takes the next even number, and that
+// is the version of a key that exists. An absent key that has changed was created
+// in between, so its version is that of the last creation among all keys that
+// share its bucket, made odd. What removes keys (DEL, an expiry, FLUSHDB) gives no
+// version: a key that existed is told from one that is absent by the last bit, and
+// one that was absent all the time has not changed. A key that is gone because its
+// time came is absent, whether it is still stored or not.
+//
+// Two different states of a key never share a version. That one state gets a new
+// version without a change only makes an EXEC fail that could have succeeded: an
+// absent key is watched while another one of its bucket is created, or databases
+// are swapped.
 
-// expiredBit marks the version of a key that is gone because its time came.
-const expiredBit = 1
+// buckets is how many there are in a database. Which one a key is in follows from
+// its hash and not from its slot, so keys with one hash tag don't share one.
+const buckets = 1 << 14
+
+// absentBit marks the version of an absent key.
+const absentBit = 1
 
 // nextVersion gives out a new version.
 func (s *Space) nextVersion() uint64 {
@@ -25,38 +31,27 @@ func (s *Space) nextVersion() uint64 {
 func (s *Space) Version(db int, key []byte, logged int64) uint64 {
 	d := s.dbs[db]
 	pos := s.position(key)
-	e, ok := d.keys.Get(pos, key)
-	if !ok {
-		return d.absent(slotOf(pos))
+	if e, ok := d.keys.Get(pos, key); ok {
+		if m := e.head(); m.expireAt == 0 || m.expireAt > logged {
+			return max(m.version, d.base)
+		}
 	}
-	m := e.head()
-	version := max(m.version, d.base)
-	if m.expireAt != 0 && m.expireAt <= logged {
-		return max(version|expiredBit, d.absent(slotOf(pos)))
-	}
-	return version
+	return max(d.lastCreation(pos), d.base) | absentBit
 }
 
-// absent is the version of absent keys of a slot.
-func (d *database) absent(slot int) uint64 {
-	if d.removed == nil {
-		return d.base
+// lastCreation is the version that a key of the position's bucket last came into
+// being with.
+func (d *database) lastCreation(pos uint64) uint64 {
+	if d.created == nil {
+		return 0
 	}
-	return max(d.removed[slot], d.base)
+	return d.created[pos%buckets]
 }
 
-// noteRemoval raises the removal version of a slot.
-func (d *database) noteRemoval(slot int, version uint64) {
-	if d.removed == nil {
-		d.removed = make([]uint64, resp.Slots)
+// noteCreation notes that a key came into being. Versions rise from call to call.
+func (d *database) noteCreation(bucket, version uint64) {
+	if d.created == nil {
+		d.created = make([]uint64, buckets)
 	}
-	d.removed[slot] = max(d.removed[slot], version)
-}
-
-// expire removes a key whose time has come.
-func (s *Space) expire(d *database, key []byte) {
-	pos := s.position(key)
-	if old, ok := d.remove(pos, key); ok {
-		d.noteRemoval(slotOf(pos), max(old.head().version, d.base)|expiredBit)
-	}
+	d.created[bucket] = version
 }

@@ -11,6 +11,10 @@ type View struct {
 	// Seed is the source of all chance in what is read (RANDOMKEY). Whoever makes
 	// the View sets it, from the position of the read.
 	Seed uint64
+	// Hits and Misses count the keys that Get found and did not find. A Txn's own
+	// Get does not count, only its View's: as in Redis, looking up what is then
+	// changed is no read of it.
+	Hits, Misses uint64
 
 	space *Space
 	index int
@@ -36,6 +40,17 @@ func (v *View) TickNeeded() bool { return v.tick }
 
 // Get returns the entry of a key that exists.
 func (v *View) Get(key []byte) (Entry, bool) {
+	e, ok := v.Peek(key)
+	if ok {
+		v.Hits++
+	} else {
+		v.Misses++
+	}
+	return e, ok
+}
+
+// Peek is Get, uncounted.
+func (v *View) Peek(key []byte) (Entry, bool) {
 	e, ok := v.data().keys.Get(v.space.position(key), key)
 	if !ok || !v.exists(e) {
 		return Entry{}, false
@@ -71,6 +86,11 @@ func (v *View) String(key []byte) (t Text, ok bool, err error) {
 	if !ok {
 		return Text{}, false, nil
 	}
+	return e.text()
+}
+
+// text is String's answer for an entry.
+func (e Entry) text() (t Text, ok bool, err error) {
 	t, isText := e.Text()
 	if !isText {
 		return Text{}, false, resp.ErrWrongType

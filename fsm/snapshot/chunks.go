@@ -172,23 +172,33 @@ func (c *chunkReader) signed() int64 {
 
 // bytes reads a length and so many bytes. They are valid until the next read;
 // where they lie over several chunks, buf is used and grows as they really come.
-func (c *chunkReader) bytes(buf *[]byte) []byte {
-	n := c.number()
+func (c *chunkReader) bytes(buf *[]byte) []byte { return c.sized(c.number(), buf) }
+
+// sized reads n bytes.
+func (c *chunkReader) sized(n uint64, buf *[]byte) []byte {
 	if n <= uint64(len(c.rest)) {
 		b := c.rest[:n]
 		c.rest = c.rest[n:]
 		return b
 	}
 	*buf = (*buf)[:0]
+	c.pieces(n, func(piece []byte) { *buf = append(*buf, piece...) })
+	if c.err != nil {
+		return nil
+	}
+	return *buf
+}
+
+// pieces reads n bytes and calls fn with one chunk's after the other's.
+func (c *chunkReader) pieces(n uint64, fn func([]byte)) {
 	for n > 0 {
 		if !c.more() {
 			c.corrupt("a section is too short")
-			return nil
+			return
 		}
-		part := c.rest[:min(n, uint64(len(c.rest)))]
-		c.rest = c.rest[len(part):]
-		*buf = append(*buf, part...)
-		n -= uint64(len(part))
+		piece := c.rest[:min(n, uint64(len(c.rest)))]
+		c.rest = c.rest[len(piece):]
+		fn(piece)
+		n -= uint64(len(piece))
 	}
-	return *buf
 }

@@ -42,7 +42,7 @@ type loader struct {
 	version   uint64
 	counter   uint64
 	members   []system.Member
-	seen      [2][keyspace.Databases]bool // databases and their removals
+	seen      [2][keyspace.Databases]bool // databases and their creations
 	key, text []byte                      // for what lies over several chunks
 }
 
@@ -55,8 +55,8 @@ func (l *loader) section(tag byte) bool {
 		l.readMembers()
 	case tag == secDatabase:
 		l.database()
-	case tag == secRemovals:
-		l.removals()
+	case tag == secCreated:
+		l.created()
 	case l.flags&flagOptional != 0:
 		l.pass()
 	default:
@@ -145,7 +145,7 @@ func (l *loader) item(db int) {
 	// The key must not lie in the chunk's buffer, which reading the value may refill.
 	l.key = append(l.key[:0], l.bytes(&l.text)...)
 	it.Key = l.key
-	it.Value = l.bytes(&l.text)
+	l.value(&it)
 	switch {
 	case l.err != nil:
 	case it.Version > l.counter:
@@ -157,16 +157,33 @@ func (l *loader) item(db int) {
 	}
 }
 
-func (l *loader) removals() {
+// value reads an item's value. A long string goes where it stays: it is not put
+// together before.
+func (l *loader) value(it *keyspace.Item) {
+	n := l.number()
+	if keyspace.Type(it.Type) != keyspace.String || n <= keyspace.InlineMax {
+		it.Value = l.sized(n, &l.text)
+		return
+	}
+	if n > keyspace.MaxString {
+		l.corrupt(fmt.Sprintf("it has a string of %d bytes", n))
+		return
+	}
+	long := keyspace.NewLongString(int(n))
+	l.pieces(n, long.Append)
+	it.Long = long.Text()
+}
+
+func (l *loader) created() {
 	db := l.dbOnce(1)
 	for l.err == nil && !l.atEnd() {
-		slot, version := l.number(), l.number()
+		bucket, version := l.number(), l.number()
 		switch {
 		case l.err != nil:
-		case slot > 1<<20 || version == 0 || version > l.counter|1: // an expiry takes the odd number behind its key's
-			l.corrupt("a removal version cannot be")
+		case bucket > 1<<20 || version == 0 || version > l.counter:
+			l.corrupt("the version of a creation cannot be")
 		default:
-			if err := l.Space.LoadRemoval(db, int(slot)+keyspace.WholeDatabase, version); err != nil {
+			if err := l.Space.LoadCreation(db, int(bucket)+keyspace.WholeDatabase, version); err != nil {
 				l.corrupt(err.Error())
 			}
 		}

@@ -20,14 +20,14 @@ const Format = 1
 const magic = "RaftKVsn"
 
 // The sections. Their numbers are never used again for anything else. The header
-// comes first and the end last; members, databases and removals may be missing
+// comes first and the end last; members, databases and creations may be missing
 // where there are none.
 const (
 	secEnd      = 0 // nothing in it
 	secHeader   = 1 // cluster version, cluster id, index, term, now, last key version
 	secMembers  = 2 // count, then of each: flags, id, raft, resp and http address, data directory
 	secDatabase = 3 // database, count of keys, then each key: see item in write.go
-	secRemovals = 4 // database, then (slot + 1, version) up to the section's end; slot + 1 = 0 is the whole database
+	secCreated  = 4 // database, then (bucket + 1, version) up to the section's end; bucket + 1 = 0 is the whole database
 )
 
 // The flags of a chunk.

@@ -21,7 +21,7 @@ import (
 const now = int64(1_700_000_000_000)
 
 // sample is a state with something in every section: keys in two databases, one
-// that expires, a long one, and removals.
+// that expires, a long one, one that is gone again, and databases that were swapped.
 func sample(t testing.TB) *Frozen {
 	t.Helper()
 	state, err := system.NewState("0f8e", 1, []system.Member{
@@ -39,7 +39,7 @@ func sample(t testing.TB) *Frozen {
 	txn.SetString([]byte("removed"), []byte("v"), 0)
 	txn.Delete([]byte("removed"))
 	txn = space.Txn(7, now, 1)
-	txn.FlushDB()
+	txn.SwapDB(7, 9)
 	txn.SetString([]byte("long"), []byte(strings.Repeat("0123456789", 7_000)), 0)
 	return &Frozen{Meta: Meta{Index: 42, Term: 3, Now: now}, System: state, Keys: space.Snapshot()}
 }
@@ -104,11 +104,12 @@ func TestLoadedKeys(t *testing.T) {
 	if err != nil || !ok || text.String() != strings.Repeat("0123456789", 7_000) {
 		t.Error("a value over several chunks was not read as it was written")
 	}
-	if got := l.Space.Version(0, []byte("removed"), now); got == 0 {
-		t.Error("a removal version was lost")
+	// "removed" was created by the fourth write, the swap was the fifth.
+	if got := l.Space.Version(0, []byte("removed"), now); got != 9 {
+		t.Errorf("a key that came and went has version %d, want 9", got)
 	}
-	if got := l.Space.Version(7, []byte("absent"), now); got == 0 {
-		t.Error("a database's lowest version was lost")
+	if got := l.Space.Version(7, []byte("absent"), now); got != 11 {
+		t.Errorf("an absent key of a database that was swapped has version %d, want 11", got)
 	}
 }
 
@@ -126,7 +127,7 @@ func TestFormat(t *testing.T) {
 		"01 01 07000000 01 0175 05 02 01 02",
 		"02 01 0c000000 01 01 016e 0172 0173 0168 0164",
 		"03 01 0b000000 02 01 00 01 02 ac02 016b 0176",
-		"04 01 01000000 02",
+		"04 01 04000000 02 a115 02",
 		"00 01 00000000",
 	}
 	want := append([]byte("RaftKVsn"), 1, 0)
@@ -203,7 +204,7 @@ func TestUnknownSections(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	db := func(payload ...byte) part { return part{secDatabase, flagLast, payload} }
-	removal := func(payload ...byte) part { return part{secRemovals, flagLast, payload} }
+	created := func(payload ...byte) part { return part{secCreated, flagLast, payload} }
 	members := func(payload ...byte) part { return part{secMembers, flagLast, payload} }
 	key := []byte{0, 0, 4, 1, 'k', 1, 'v'}
 	huge := binary.AppendUvarint(nil, 1<<62)
@@ -221,7 +222,7 @@ func TestReadRefuses(t *testing.T) {
 		{"end with content", []part{goodHeader, {secEnd, flagLast, []byte{1}}}, ErrCorrupt},
 		{"behind the end", []part{goodHeader, goodEnd, goodEnd}, ErrCorrupt},
 		{"unknown flags", []part{goodHeader, {secEnd, flagLast | 0x40, nil}}, ErrVersion},
-		{"section goes on as another", []part{goodHeader, {secDatabase, 0, []byte{0}}, {secRemovals, flagLast, []byte{0}}, goodEnd}, ErrCorrupt},
+		{"section goes on as another", []part{goodHeader, {secDatabase, 0, []byte{0}}, {secCreated, flagLast, []byte{0}}, goodEnd}, ErrCorrupt},
 		{"members twice", []part{goodHeader, members(0), members(0), goodEnd}, ErrCorrupt},
 		{"one member twice", []part{goodHeader, members(2, 0, 1, 'a', 0, 0, 0, 0, 0, 1, 'a', 0, 0, 0, 0), goodEnd}, ErrCorrupt},
 		{"member flags", []part{goodHeader, members(1, 2, 1, 'a', 0, 0, 0, 0), goodEnd}, ErrVersion},
@@ -236,11 +237,11 @@ func TestReadRefuses(t *testing.T) {
 		{"version above the counter", []part{goodHeader, db(0, 1, 0, 0, 10, 1, 'k', 1, 'v'), goodEnd}, ErrCorrupt},
 		{"endless key", []part{goodHeader, db(append([]byte{0, 1, 0, 0, 4}, huge...)...), goodEnd}, ErrCorrupt},
 		{"number too large", []part{goodHeader, db(bytes.Repeat([]byte{0xff}, 12)...), goodEnd}, ErrCorrupt},
-		{"slot", []part{goodHeader, removal(0, 0x81, 0x80, 1, 4), goodEnd}, ErrCorrupt},
-		{"huge slot", []part{goodHeader, removal(append([]byte{0}, append(huge, 4)...)...), goodEnd}, ErrCorrupt},
-		{"removal above the counter", []part{goodHeader, removal(0, 1, 12), goodEnd}, ErrCorrupt},
-		{"removal version 0", []part{goodHeader, removal(0, 1, 0), goodEnd}, ErrCorrupt},
-		{"removal cut off", []part{goodHeader, removal(0, 1), goodEnd}, ErrCorrupt},
+		{"bucket", []part{goodHeader, created(0, 0x81, 0x80, 1, 4), goodEnd}, ErrCorrupt},
+		{"huge bucket", []part{goodHeader, created(append([]byte{0}, append(huge, 4)...)...), goodEnd}, ErrCorrupt},
+		{"creation above the counter", []part{goodHeader, created(0, 1, 12), goodEnd}, ErrCorrupt},
+		{"creation version 0", []part{goodHeader, created(0, 1, 0), goodEnd}, ErrCorrupt},
+		{"creation cut off", []part{goodHeader, created(0, 1), goodEnd}, ErrCorrupt},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -310,9 +311,9 @@ func TestReadAllocatesLittle(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 4, 1, 'k', 1, 'v'}, []byte{0, 3, 4}, []byte{1, 0, 1, 'a', 0, 0, 0, 0})
 	f.Add([]byte{2, 1, 0, 1, 4, 5, 1, 'k', 0}, []byte{5, 0, 4}, []byte{0})
-	f.Fuzz(func(t *testing.T, db, removals, members []byte) {
+	f.Fuzz(func(t *testing.T, db, created, members []byte) {
 		data := build(goodHeader, part{secMembers, flagLast, members}, part{secDatabase, flagLast, db},
-			part{secRemovals, flagLast, removals}, goodEnd)
+			part{secCreated, flagLast, created}, goodEnd)
 		l, err := Read(bytes.NewReader(data))
 		if err != nil {
 			return

@@ -19,7 +19,7 @@ func Write(w io.Writer, s *Frozen) (int64, error) {
 	c.members(s)
 	for _, db := range s.Keys.Databases() {
 		c.database(s.Keys, db)
-		c.removals(s.Keys, db)
+		c.created(s.Keys, db)
 	}
 	c.begin(secEnd)
 	c.end()
@@ -87,9 +87,14 @@ func (c *chunkWriter) byte(b byte) {
 	c.buf = append(c.buf, b)
 }
 
-// put writes a length and so many bytes, over as many chunks as it takes.
+// put writes a length and so many bytes.
 func put[T ~string | ~[]byte](c *chunkWriter, b T) {
 	c.number(uint64(len(b)))
+	fill(c, b)
+}
+
+// fill writes bytes, over as many chunks as it takes.
+func fill[T ~string | ~[]byte](c *chunkWriter, b T) {
 	for len(b) > 0 {
 		c.room(1)
 		n := min(len(b), chunkHead+chunkPayload-len(c.buf))
@@ -155,14 +160,19 @@ func (c *chunkWriter) item(it keyspace.Item) {
 		c.number(uint64(it.ExpireAt))
 	}
 	put(c, it.Key)
-	put(c, it.Value)
+	if n := it.Long.Len(); n > 0 {
+		c.number(uint64(n))
+		it.Long.Each(func(piece []byte) { fill(c, piece) })
+	} else {
+		put(c, it.Value)
+	}
 }
 
-func (c *chunkWriter) removals(keys *keyspace.Snapshot, db int) {
-	c.begin(secRemovals)
+func (c *chunkWriter) created(keys *keyspace.Snapshot, db int) {
+	c.begin(secCreated)
 	c.number(uint64(db))
-	err := keys.EachRemoval(db, func(slot int, version uint64) error {
-		c.number(uint64(slot - keyspace.WholeDatabase))
+	err := keys.EachCreation(db, func(bucket int, version uint64) error {
+		c.number(uint64(bucket - keyspace.WholeDatabase))
 		c.number(version)
 		return c.err
 	})

@@ -90,6 +90,7 @@ const (
 	cmdClusterInit = "CLUSTER-INIT"
 	cmdMemberSet   = "MEMBER-SET"
 	cmdMemberDel   = "MEMBER-DEL"
+	cmdAudit       = "AUDIT"
 )
 
 // ClusterInit founds the cluster: it gives it its UUID. It is refused once there
@@ -103,6 +104,19 @@ func MemberSet(m Member) Command {
 
 // MemberDel removes a member; an unknown id is no error.
 func MemberDel(id string) Command { return command(cmdMemberDel, id) }
+
+// Audit marks a place in the log and changes nothing: at it the replicas compare
+// their states, and rebuild, unless empty, names the node that takes over the
+// leader's state of that place. nonce tells one mark from all others.
+func Audit(nonce, rebuild string) Command { return command(cmdAudit, nonce, rebuild) }
+
+// AuditMark returns what an Audit command says; ok is false for any other command.
+func AuditMark(c *Command) (nonce, rebuild string, ok bool) {
+	if len(c.Args) != 3 || string(c.Args[0]) != cmdAudit {
+		return "", "", false
+	}
+	return string(c.Args[1]), string(c.Args[2]), true
+}
 
 func command(words ...string) Command {
 	args := make([][]byte, len(words))
@@ -132,6 +146,8 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 		})
 	case name == cmdMemberDel && len(words) == 1:
 		return s.deleteMember(words[0]), nil
+	case name == cmdAudit && len(words) == 2:
+		return s, nil
 	}
 	return s, fmt.Errorf("unknown system command %s of %d words", strconv.Quote(name), len(args))
 }

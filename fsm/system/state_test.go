@@ -84,6 +84,7 @@ func TestApplyRefuses(t *testing.T) {
 	for _, words := range [][]string{
 		nil, {"NOSUCH"}, {"MEMBER-SET", "a"}, {"MEMBER-DEL"}, {"CLUSTER-INIT"},
 		{"CLUSTER-INIT", ""}, {"MEMBER-SET", "", "r", "s", "h", "false", "d"}, {"MEMBER-SET", "a", "r", "s", "h", "maybe", "d"},
+		{"AUDIT"}, {"AUDIT", "nonce"},
 	} {
 		before := apply(t, nil, MemberSet(Member{ID: "a"}))
 		after, err := before.Apply(command(words...).Args)
@@ -110,5 +111,20 @@ func TestNewState(t *testing.T) {
 		if _, err := NewState("u", tt.version, tt.members); err == nil {
 			t.Errorf("%s: no error", tt.name)
 		}
+	}
+}
+
+func TestAuditChangesNothing(t *testing.T) {
+	for _, before := range []*State{nil, apply(t, nil, MemberSet(Member{ID: "a"}))} {
+		cmd := Audit("nonce", "a")
+		if after, err := before.Apply(cmd.Args); err != nil || after != before {
+			t.Errorf("an audit gives %v, %v, want the state as it was", after, err)
+		}
+		if nonce, rebuild, ok := AuditMark(&cmd); !ok || nonce != "nonce" || rebuild != "a" {
+			t.Errorf("the mark says %q, %q, %v", nonce, rebuild, ok)
+		}
+	}
+	if other := MemberDel("a"); func() bool { _, _, ok := AuditMark(&other); return ok }() {
+		t.Error("another command is taken for an audit")
 	}
 }

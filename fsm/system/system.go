@@ -3,6 +3,12 @@
 // that server and cluster share, so that neither imports the other.
 package system
 
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
 // Role is what a node is in its cluster at the moment.
 type Role string
 
@@ -15,7 +21,32 @@ const (
 	Candidate Role = "candidate"
 	// Learner follows without a vote.
 	Learner Role = "learner"
+	// Removed has left its cluster and serves no data any more.
+	Removed Role = "removed"
+	// Diverged holds another state than the others at the same place in the log: it
+	// serves no data and does not lead until it is rebuilt.
+	Diverged Role = "diverged"
 )
+
+// maxNodeID bounds an id, which stands in every message between nodes.
+const maxNodeID = 64
+
+// CheckNodeID says in one line why an id cannot name a node; nil where it can.
+func CheckNodeID(id string) error {
+	if id == "" {
+		return errors.New("a node id cannot be empty")
+	}
+	if len(id) > maxNodeID {
+		return fmt.Errorf("a node id has at most %d characters, not %d", maxNodeID, len(id))
+	}
+	for i, r := range id {
+		alnum := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !alnum && (i == 0 || !strings.ContainsRune(".-_", r)) {
+			return fmt.Errorf("%q cannot name a node: use letters, digits, dot, dash and underscore, a letter or digit first", id)
+		}
+	}
+	return nil
+}
 
 // Member is a node of the cluster and the addresses it announced, host:port each.
 type Member struct {
@@ -35,6 +66,9 @@ type Member struct {
 type MemberStatus struct {
 	Member
 	Role Role
+	// Alive says whether the node answered within the last seconds, as far as this
+	// one knows without asking now.
+	Alive bool
 	// Reachable says whether the node answered just now; where it is false
 	// MatchIndex, Lag and LastContactMS mean nothing.
 	Reachable     bool
@@ -55,6 +89,7 @@ type Status struct {
 	LastLogIndex  uint64
 	SnapshotIndex uint64
 	Nodes         []MemberStatus // ordered by id
+	Audit         AuditReport    // the last one that this node was told of; zero for none
 }
 
 // JoinRequest asks for a node to be added. Learner leaves it without a vote.

@@ -1,33 +1,17 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/raftkv/raftkv/fsm/system"
 )
 
-// maxNodeID bounds an id, which stands in every message between nodes.
-const maxNodeID = 64
-
 // CheckNodeID says in one line why an id cannot name a node; nil where it can.
-func CheckNodeID(id string) error {
-	if id == "" {
-		return errors.New("a node id cannot be empty")
-	}
-	if len(id) > maxNodeID {
-		return fmt.Errorf("a node id has at most %d characters, not %d", maxNodeID, len(id))
-	}
-	for i, r := range id {
-		alnum := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		if !alnum && (i == 0 || !strings.ContainsRune(".-_", r)) {
-			return fmt.Errorf("%q cannot name a node: use letters, digits, dot, dash and underscore, a letter or digit first", id)
-		}
-	}
-	return nil
-}
+func CheckNodeID(id string) error { return system.CheckNodeID(id) }
 
 // checkAddresses checks what is listened on and derives what is advertised.
 func (c *Config) checkAddresses() error {
@@ -59,7 +43,11 @@ func (c *Config) checkAddresses() error {
 		if err := deriveAdvertise(a.name, a.bind, a.advertise); err != nil {
 			return err
 		}
-		if open == "" && !isLoopback(host) {
+		loopback, err := isLoopback(host)
+		if err != nil {
+			return Usagef("%s %s: the host %q cannot be resolved: correct it, or use an IP address", flag, a.bind, host)
+		}
+		if open == "" && !loopback {
 			open = flag + " " + a.bind
 		}
 	}
@@ -78,14 +66,15 @@ func deriveAdvertise(name, bind string, advertise *string) error {
 		*advertise = bind
 		return nil
 	}
-	if err := checkDialable(*advertise); err != nil {
+	if err := CheckDialable(*advertise); err != nil {
 		return Usagef("--%s-advertise: %v", name, err)
 	}
 	return nil
 }
 
-// checkDialable says why an address cannot be connected to as it is written.
-func checkDialable(addr string) error {
+// CheckDialable says in one line why an address cannot be connected to as it is
+// written; nil where it can.
+func CheckDialable(addr string) error {
 	host, port, err := splitAddress(addr)
 	switch {
 	case err != nil:
@@ -104,7 +93,7 @@ func splitAddress(addr string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(addr)
 	if err != nil {
 		if net.ParseIP(addr) != nil && strings.Contains(addr, ":") {
-			return "", 0, fmt.Errorf("%q needs a port: write [%s]:PORT", addr, addr)
+			return "", 0, fmt.Errorf("%q: an IPv6 address stands in brackets, a port behind it: write %s", addr, bracketed(addr))
 		}
 		return "", 0, fmt.Errorf("%q is no address: write HOST:PORT, for example 127.0.0.1:7000", addr)
 	}
@@ -116,6 +105,16 @@ func splitAddress(addr string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("%q: %q is no host name or address", addr, host)
 	}
 	return host, int(n), nil
+}
+
+// bracketed is what somebody may have meant by an IPv6 address without brackets.
+func bracketed(addr string) string {
+	whole := "[" + addr + "]:PORT"
+	last := strings.LastIndexByte(addr, ':')
+	if _, err := strconv.ParseUint(addr[last+1:], 10, 16); err != nil || net.ParseIP(addr[:last]) == nil {
+		return whole
+	}
+	return "[" + addr[:last] + "]" + addr[last:] + ", or " + whole
 }
 
 // validHost accepts IP addresses, host names and nothing, which is the wildcard.
@@ -145,22 +144,22 @@ func isWildcard(host string) bool {
 }
 
 // isLoopback says whether only this machine can reach what listens on host. A
-// name counts only if all its addresses do; one that cannot be resolved does not.
-func isLoopback(host string) bool {
+// name counts only if all its addresses do; the error says that it has none.
+func isLoopback(host string) (bool, error) {
 	if host == "localhost" {
-		return true
+		return true, nil
 	}
 	if host == "" {
-		return false
+		return false, nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback()
+		return ip.Unmap().IsLoopback(), nil
 	}
 	ips, err := net.LookupIP(host)
 	for _, ip := range ips {
 		if !ip.IsLoopback() {
-			return false
+			return false, err
 		}
 	}
-	return err == nil && len(ips) > 0
+	return true, err
 }

@@ -18,12 +18,14 @@ import (
 // Config is a node's configuration, checked and with every default filled in.
 // Settings that Redis has keep Redis's names and spelling.
 type Config struct {
-	NodeID   string   `group:"node" placeholder:"ID" help:"Name of this node, unique in its cluster for ever: letters, digits, dot, dash and underscore. Required."`
-	DataDir  string   `group:"node" placeholder:"DIR" type:"plain" help:"Directory of this node's log, vote and snapshots (default: ./data/NODE-ID)."`
-	Join     []string `group:"node" placeholder:"ADDR" help:"Raft addresses of members of the cluster to join. Needed on the first start only; later it does no harm."`
-	RaftAddr string   `group:"addresses" default:"127.0.0.1:8000" help:"Where to listen for the other nodes."`
-	RESPAddr string   `group:"addresses" name:"resp-addr" default:"127.0.0.1:6379" help:"Where to listen for Redis clients."`
-	HTTPAddr string   `group:"addresses" name:"http-addr" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
+	NodeID        string        `group:"node" placeholder:"ID" help:"Name of this node, unique in its cluster for ever: letters, digits, dot, dash and underscore. Required."`
+	DataDir       string        `group:"node" placeholder:"DIR" type:"plain" help:"Directory of this node's log, vote and snapshots (default: ./data/NODE-ID)."`
+	DiskReserve   Bytes         `group:"node" default:"64mb" help:"With less than this free on the data directory's disk the node refuses writes, and lets others lead that have more."`
+	AuditInterval time.Duration `group:"node" default:"1h" help:"How often the leader compares all nodes' states, give or take a tenth; 0 is never."`
+	Join          []string      `group:"node" placeholder:"ADDR" help:"Raft addresses of members of the cluster to join. Needed on the first start only; later it does no harm."`
+	RaftAddr      string        `group:"addresses" default:"127.0.0.1:8000" help:"Where to listen for the other nodes."`
+	RESPAddr      string        `group:"addresses" name:"resp-addr" default:"127.0.0.1:6379" help:"Where to listen for Redis clients."`
+	HTTPAddr      string        `group:"addresses" name:"http-addr" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
 	// The advertised addresses are what others are told; they are never wildcards.
 	RaftAdvertise string        `group:"addresses" placeholder:"HOST:PORT" help:"Address that the other nodes reach this one by (default: --raft-addr)."`
 	RESPAdvertise string        `group:"addresses" name:"resp-advertise" placeholder:"HOST:PORT" help:"Address that Redis clients are sent to (default: --resp-addr)."`
@@ -34,6 +36,8 @@ type Config struct {
 	MaxClients    int           `group:"clients" name:"maxclients" default:"10000" help:"How many clients may be connected at once."`
 	Timeout       int           `group:"clients" default:"0" help:"Close a client's connection after this many idle seconds; 0 is never."`
 	TCPKeepAlive  int           `group:"clients" name:"tcp-keepalive" default:"300" help:"Seconds between TCP keep-alive probes; 0 is none."`
+	SlowlogSlower int64         `group:"clients" name:"slowlog-log-slower-than" default:"10000" help:"Commands that take more than so many microseconds go into the slow log; 0 is all of them, -1 none."`
+	SlowlogLen    int64         `group:"clients" name:"slowlog-max-len" default:"128" help:"How many entries the slow log keeps."`
 	MaxBulk       Bytes         `group:"clients" name:"proto-max-bulk-len" default:"512mb" help:"Largest single argument of a command, in Redis's units (1k is 1000, 1kb 1024). The log takes no command above 16mb in any case."`
 	LogLevel      string        `group:"log" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat     string        `group:"log" enum:"text,json" default:"text" help:"text or json."`
@@ -56,15 +60,16 @@ func (e usageError) Is(target error) bool { return target == ErrUsage }
 func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 const description = "A Redis-compatible server that keeps every acknowledged write on a majority of its nodes.\n\n" +
-	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine (raftkv run-local --help).\n\n" +
+	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine, raftkv check looks at a stopped node's data, raftkv recover goes on when a majority is lost for good (each has --help).\n\n" +
 	"Every flag can also be given in the environment (--resp-addr as RAFTKV_RESP_ADDR) or in a YAML file (resp-addr: ...). A flag wins over the environment, the environment over the file."
 
 // Parse reads the configuration from the arguments (without the program's name),
-// the environment and the file that they name. done says that help or version was
-// asked for and has been written to out. Errors are one line each and match ErrUsage.
-func Parse(args []string, env func(string) (string, bool), out io.Writer) (cfg *Config, done bool, err error) {
+// the environment (as os.Environ gives it) and the file that they name. done says
+// that help or version was asked for and has been written to out. Errors are one
+// line each and match ErrUsage.
+func Parse(args, environ []string, out io.Writer) (cfg *Config, done bool, err error) {
 	cfg = &Config{}
-	src := &source{env: env}
+	src := newSource(environ)
 	parser, err := kong.New(cfg, append(Options("raftkv", description, out), kong.Resolvers(src))...)
 	if err != nil {
 		return nil, false, err
@@ -72,8 +77,18 @@ func Parse(args []string, env func(string) (string, bool), out io.Writer) (cfg *
 	if done, err := printOnly(parser, args, out); done || err != nil {
 		return nil, done, err
 	}
-	if _, err := parser.Parse(args); err != nil {
+	if err := src.checkNames(parser.Model.Flags); err != nil {
+		return nil, false, err
+	}
+	if args, err = tidy(args, parser.Model.Flags); err != nil {
+		return nil, false, err
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
 		return nil, false, src.explain(err)
+	}
+	if err := refuseEmpty(ctx); err != nil {
+		return nil, false, err
 	}
 	if err := cfg.check(); err != nil {
 		return nil, false, err
@@ -154,11 +169,24 @@ func (c *Config) check() error {
 	if err := c.checkAddresses(); err != nil {
 		return err
 	}
+	return c.checkJoin()
+}
+
+// checkJoin refuses what can never lead to a cluster. Among others a node may name
+// itself, so that all can be given the same list.
+func (c *Config) checkJoin() error {
+	others := 0
 	for i, addr := range c.Join {
 		c.Join[i] = strings.TrimSpace(addr)
-		if err := checkDialable(c.Join[i]); err != nil {
+		if err := CheckDialable(c.Join[i]); err != nil {
 			return Usagef("--join: %v", err)
 		}
+		if c.Join[i] != c.RaftAddr && c.Join[i] != c.RaftAdvertise {
+			others++
+		}
+	}
+	if len(c.Join) > 0 && others == 0 {
+		return Usagef("--join %s is this node itself: name a member of the cluster to join, or leave --join out to begin a new one", c.Join[0])
 	}
 	return nil
 }
@@ -172,6 +200,8 @@ func (c *Config) checkNumbers() error {
 		{"proto-max-bulk-len", int64(c.MaxBulk), 1 << 20, 1<<63 - 1},
 		{"timeout", int64(c.Timeout), 0, 1<<31 - 1},
 		{"tcp-keepalive", int64(c.TCPKeepAlive), 0, 1<<31 - 1},
+		{"slowlog-log-slower-than", c.SlowlogSlower, -1, 1<<63 - 1},
+		{"slowlog-max-len", c.SlowlogLen, 0, 1<<63 - 1},
 	} {
 		if n.got < n.min || n.got > n.max {
 			return Usagef("--%s must be between %d and %d, not %d", n.flag, n.min, n.max, n.got)
@@ -179,6 +209,9 @@ func (c *Config) checkNumbers() error {
 	}
 	if c.LeaderWait < 0 || c.LeaderWait > time.Minute {
 		return Usagef("--leader-wait must be between 0s and 1m, not %s", c.LeaderWait)
+	}
+	if c.AuditInterval < 0 || c.AuditInterval > 0 && c.AuditInterval < time.Second {
+		return Usagef("--audit-interval must be 0s, for never, or at least 1s, not %s", c.AuditInterval)
 	}
 	return nil
 }

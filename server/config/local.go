@@ -34,7 +34,14 @@ func ParseLocal(args []string, out io.Writer) (l *Local, done bool, err error) {
 	if done, err := printOnly(parser, args, out); done || err != nil {
 		return nil, done, err
 	}
-	if _, err := parser.Parse(args); err != nil {
+	if args, err = tidy(args, parser.Model.Flags); err != nil {
+		return nil, false, err
+	}
+	ctx, err := parser.Parse(args)
+	if err == nil {
+		err = refuseEmpty(ctx)
+	}
+	if err != nil {
 		return nil, false, Usagef("%v (see raftkv run-local --help)", err)
 	}
 	bases := []struct {

@@ -3,7 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -15,7 +18,7 @@ import (
 // source gives kong the values of flags that are not on the command line: from
 // the environment, else from the YAML file.
 type source struct {
-	env    func(string) (string, bool)
+	env    map[string]string // the variables that have a value
 	loaded bool
 	file   map[string]setting
 	path   string
@@ -29,6 +32,17 @@ type setting struct {
 	line  int
 }
 
+func newSource(environ []string) *source {
+	s := &source{env: make(map[string]string)}
+	for _, e := range environ {
+		// An empty variable counts as absent: container tools like to set those.
+		if name, value, _ := strings.Cut(e, "="); value != "" {
+			s.env[name] = value
+		}
+	}
+	return s
+}
+
 // EnvName is the variable of the environment that stands for a flag.
 func EnvName(flag string) string {
 	return "RAFTKV_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -38,7 +52,6 @@ func EnvName(flag string) string {
 func (s *source) Validate(*kong.Application) error { return nil }
 
 // Resolve is kong.Resolver's: nil where neither environment nor file has the flag.
-// An empty variable counts as absent, as container tools like to set those.
 func (s *source) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if flag.Name == "help" || flag.Name == "version" {
 		return nil, nil
@@ -49,7 +62,7 @@ func (s *source) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 			return nil, err
 		}
 	}
-	if v, ok := s.env(EnvName(flag.Name)); ok && v != "" {
+	if v, ok := s.env[EnvName(flag.Name)]; ok {
 		s.flag, s.where = flag.Name, EnvName(flag.Name)+" in the environment"
 		return v, nil
 	}
@@ -58,6 +71,18 @@ func (s *source) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		return v.value, nil
 	}
 	return nil, nil
+}
+
+// wrongValue matches kong's words for a value of the wrong kind, some of which go
+// on with Go's.
+var wrongValue = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid )?(duration|64 bit int)(?: value)? but got ("[^"]*")`)
+
+// flagForValue matches kong's words for a flag where a value is expected.
+var flagForValue = regexp.MustCompile(`^(--[a-z-]+): expected .* but got "(-[^"]*)" \((?:long|short) flag\)`)
+
+var valueKinds = map[string]string{
+	"duration":   "duration: write a number and its unit, for example 3s or 500ms",
+	"64 bit int": "whole number",
 }
 
 // explain turns kong's error into one line that says where the value came from.
@@ -70,6 +95,12 @@ func (s *source) explain(err error) error {
 	if name, _, missing := strings.Cut(text, `: expected`); missing && strings.HasSuffix(text, `but got "EOL" (<EOL>)`) {
 		text = name + ": a value is missing behind it"
 	}
+	if m := flagForValue.FindStringSubmatch(text); m != nil {
+		text = m[1] + ": a value is missing behind it: " + m[2] + " is a flag"
+	}
+	if m := wrongValue.FindStringSubmatch(text); m != nil {
+		text = m[1] + ": " + m[3] + " is no " + valueKinds[m[2]]
+	}
 	if s.where != "" && strings.HasPrefix(text, "--"+s.flag) {
 		text = s.where + ": " + strings.TrimPrefix(text, "--")
 	}
@@ -78,7 +109,7 @@ func (s *source) explain(err error) error {
 
 // load reads the file that --config or its variable names, if any.
 func (s *source) load(ctx *kong.Context) error {
-	s.path, _ = s.env(EnvName("config"))
+	s.path = s.env[EnvName("config")]
 	for _, p := range ctx.Path {
 		if p.Flag != nil && p.Flag.Name == "config" {
 			s.path, _ = ctx.FlagValue(p.Flag).(string)
@@ -89,14 +120,13 @@ func (s *source) load(ctx *kong.Context) error {
 	}
 	data, err := os.ReadFile(s.path)
 	if err != nil {
-		return Usagef("--config: %v", err)
-	}
-	var names []string
-	for _, f := range ctx.Model.Flags {
-		if f.Name != "help" && f.Name != "version" && f.Name != "config" {
-			names = append(names, f.Name)
+		var onPath *fs.PathError
+		if errors.As(err, &onPath) {
+			err = onPath.Err
 		}
+		return Usagef("--config %s: %v: name a YAML file that can be read", s.path, err)
 	}
+	names := slices.DeleteFunc(settings(ctx.Model.Flags), func(name string) bool { return name == "config" })
 	s.file, err = parseYAML(s.path, data, names)
 	return err
 }
@@ -105,9 +135,9 @@ func (s *source) load(ctx *kong.Context) error {
 func parseYAML(path string, data []byte, known []string) (map[string]setting, error) {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return nil, Usagef("%s: %s", path, firstLine(yaml.FormatError(err, false, false)))
+		return nil, Usagef("%s%s", path, yamlMistake(err))
 	}
-	settings := make(map[string]setting)
+	found := make(map[string]setting)
 	if len(file.Docs) > 1 {
 		return nil, Usagef("%s: one YAML document is expected, not %d", path, len(file.Docs))
 	}
@@ -123,13 +153,26 @@ func parseYAML(path string, data []byte, known []string) (map[string]setting, er
 			return nil, Usagef("%s: a line for each setting is expected, for example node-id: node1", path)
 		}
 		for _, e := range entries {
-			if err := addSetting(settings, path, e, known); err != nil {
+			if err := addSetting(found, path, e, known); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return settings, nil
+	return found, nil
 }
+
+// yamlMistake says where a file is no YAML and what is expected there.
+func yamlMistake(err error) string {
+	const hint = "it is no YAML: write a line for each setting, for example node-id: node1"
+	text := strings.Join(strings.Fields(firstLine(yaml.FormatError(err, false, false))), " ")
+	m := yamlPosition.FindStringSubmatch(text)
+	if m == nil {
+		return fmt.Sprintf(": %s (%s)", hint, text)
+	}
+	return fmt.Sprintf(", line %s: %s (column %s: %s)", m[1], hint, m[2], m[3])
+}
+
+var yamlPosition = regexp.MustCompile(`^\[(\d+):(\d+)\] (.*)$`)
 
 func addSetting(settings map[string]setting, path string, e *ast.MappingValueNode, known []string) error {
 	name := e.Key.GetToken().Value
@@ -148,6 +191,9 @@ func addSetting(settings map[string]setting, path string, e *ast.MappingValueNod
 	if err != nil {
 		return Usagef("%s, line %d: %s: %v", path, line, name, err)
 	}
+	if _, list := e.Value.(*ast.SequenceNode); value == "" && !list && !mayBeEmpty(name) {
+		return Usagef("%s, line %d: %s: the value is empty: leave the line out for the default", path, line, name)
+	}
 	settings[name] = setting{value: value, line: line}
 	return nil
 }
@@ -157,7 +203,7 @@ func addSetting(settings map[string]setting, path string, e *ast.MappingValueNod
 func scalarText(n ast.Node) (string, error) {
 	switch n := n.(type) {
 	case *ast.NullNode:
-		return "", errors.New("the value is missing")
+		return "", errors.New("the value is missing: write one, or leave the line out for the default")
 	case *ast.StringNode:
 		return n.Value, nil
 	case *ast.LiteralNode:
@@ -179,22 +225,27 @@ func scalarText(n ast.Node) (string, error) {
 		}
 		return strings.Join(parts, ","), nil
 	}
-	return "", errors.New("a plain value is expected")
+	return "", errors.New("a plain value is expected, as it would stand behind the flag")
 }
 
 // suggest names the known setting nearest to a misspelt one.
 func suggest(name string, known []string) string {
-	best, bestDistance := "", len(name)/3+2
-	plain := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	for _, k := range known {
-		if d := distance(plain, k); d < bestDistance {
-			best, bestDistance = k, d
-		}
-	}
+	best := nearest(strings.ReplaceAll(strings.ToLower(name), "_", "-"), known)
 	if best == "" {
 		return "; raftkv --help lists them"
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// nearest is the known name that differs least, "" where all are far off.
+func nearest(name string, known []string) string {
+	best, bestDistance := "", len(name)/3+2
+	for _, k := range known {
+		if d := distance(name, k); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	return best
 }
 
 // distance is the Levenshtein distance.

@@ -29,6 +29,8 @@ type Cluster interface {
 	// FollowerBarrier returns without error once this node can answer a read.
 	FollowerBarrier(ctx context.Context) (now int64, err error)
 	Status(ctx context.Context) system.Status
+	// Members returns all members; cheap and local.
+	Members() []system.MemberStatus
 	Join(ctx context.Context, r system.JoinRequest) error
 	Leave(ctx context.Context, id string) error
 }
@@ -41,8 +43,12 @@ type Options struct {
 	Metrics http.Handler
 	// Password is the current requirepass, "" for none.
 	Password func() string
-	// MaxValue is the size in bytes of the largest value that a PUT may carry.
-	MaxValue func() int64
+	// MaxValue is the size in bytes of the largest value that fits under a key of
+	// so many bytes.
+	MaxValue func(key int) int64
+	// CheckID and CheckAddress say in one line why a node cannot have that id or
+	// address.
+	CheckID, CheckAddress func(string) error
 	// MaxConnections bounds the connections that are open at once; more wait.
 	MaxConnections int
 	Logger         *slog.Logger
@@ -73,14 +79,22 @@ func New(o Options) *Server {
 	s := &Server{Options: o}
 	// A web page that a person happens to look at must not reach a node on their
 	// machine: browsers say where a request comes from, other clients say nothing.
-	s.handler = http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.route))
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusForbidden, "a web page of another origin must not change anything here")
+	}))
+	s.handler = protection.Handler(http.HandlerFunc(s.route))
 	s.http = http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ConnContext:       noteConn,
+		ConnState:         noteState,
+		// OPTIONS * is none of ours and gets the same 404 as other paths.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	return s
 }
@@ -104,7 +118,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // ServeHTTP is http.Handler's.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin(r)
+	s.handler.ServeHTTP(w, r)
+}
 
 // route picks the handler. It is no http.ServeMux, which would clean the path: a
 // key may well be "a//b" or "..".
@@ -151,6 +168,16 @@ func (s *Server) only(w http.ResponseWriter, r *http.Request, h http.HandlerFunc
 		}
 	}
 	refuseMethod(w, r, methods...)
+}
+
+// refuseQuery refuses parameters in the address where it is true: ignored, they
+// might do something else than was meant.
+func refuseQuery(w http.ResponseWriter, r *http.Request, hint string) bool {
+	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
+		return false
+	}
+	writeError(w, http.StatusBadRequest, "there are no query parameters; "+hint)
+	return true
 }
 
 func refuseMethod(w http.ResponseWriter, r *http.Request, allowed ...string) {

@@ -66,6 +66,7 @@ func (n *node) Do(_ context.Context, args ...[]byte) ([]byte, error) {
 
 func (n *node) Leader() (system.Member, bool, bool)            { return n.leader, n.self, n.known }
 func (n *node) FollowerBarrier(context.Context) (int64, error) { return 0, n.barrier }
+func (n *node) Members() []system.MemberStatus                 { return n.Status(context.Background()).Nodes }
 func (n *node) Join(_ context.Context, r system.JoinRequest) error {
 	n.joined = r
 	return n.member
@@ -87,6 +88,14 @@ func (n *node) Status(context.Context) system.Status {
 	}
 }
 
+// checked refuses what holds bad.
+func checked(text, bad string) error {
+	if strings.Contains(text, bad) {
+		return fmt.Errorf("%q cannot be", text)
+	}
+	return nil
+}
+
 // start serves a node and returns its address.
 func start(t *testing.T, n *node) string {
 	t.Helper()
@@ -100,7 +109,9 @@ func start(t *testing.T, n *node) string {
 		Executor: n, Cluster: n,
 		Metrics:        http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metrics here") }),
 		Password:       func() string { return n.password },
-		MaxValue:       func() int64 { return n.maxValue },
+		MaxValue:       func(key int) int64 { return n.maxValue - int64(key) },
+		CheckID:        func(id string) error { return checked(id, " ") },
+		CheckAddress:   func(addr string) error { return checked(addr, "nonsense") },
 		MaxConnections: 100,
 		Logger:         slog.New(slog.DiscardHandler),
 	})
@@ -185,7 +196,7 @@ func TestValues(t *testing.T) {
 			true]}}`, `{"a":[1,2,true]}`, `{"key":"k","value":"{\"a\":[1,2,true]}"}`},
 		{`{"value":"/wAB","encoding":"base64"}`, "\xff\x00\x01", `{"key":"k","value":"/wAB","encoding":"base64"}`},
 	} {
-		for _, kind := range []string{"application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", ""} {
+		for _, kind := range []string{"application/json", "application/json; charset=utf-8", "application/json; charset", "application/x-www-form-urlencoded", ""} {
 			expect(t, "PUT", url+"/key/k", tt.body, 200, `{"key":"k"}`, "Content-Type: "+kind)
 		}
 		if got := n.keys["k"]; got != tt.stored {
@@ -264,51 +275,83 @@ func rawRequest(t *testing.T, url, request string) *http.Response {
 }
 
 func TestBadRequests(t *testing.T) {
-	n := &node{maxValue: 100}
+	n := &node{maxValue: 101} // 100 under a key of one byte
 	url := start(t, n)
+	const isJSON, isForm = "application/json", "application/x-www-form-urlencoded"
 	large := strings.Repeat("x", 101)
+	const tooLarge = `{"error":"the value is too large: at most 100 bytes fit under this key"}`
 	for _, tt := range []struct {
 		method, path, body, kind string
 		status                   int
 		want                     string
 	}{
-		{"PUT", "/key/k", "hello", "", 400, `{"error":"the body must be {\"value\": …} in JSON …`},
-		{"PUT", "/key/k", "", "", 400, `{"error":"…`},
-		{"PUT", "/key/k", `{"value":"x"`, "", 400, `{"error":"…`},
-		{"PUT", "/key/k", `{"value":"x"} {}`, "", 400, `{"error":"…`},
-		{"PUT", "/key/k", `{"valeu":"x"}`, "", 400, `{"error":"…`},
-		{"PUT", "/key/k", `{}`, "", 400, `{"error":"\"value\" is missing…`},
-		{"PUT", "/key/k", `["x"]`, "", 400, `{"error":"…`},
-		{"PUT", "/key/k", "{\"value\":\"\xff\"}", "", 400, `{"error":"…`},
+		{"PUT", "/key/k", "hello", isJSON, 400, `{"error":"the body must be {\"value\": …} in JSON …`},
+		{"PUT", "/key/k", "name=x", isForm, 400, `{"error":"the body must be {\"value\": …} in JSON …`},
+		{"PUT", "/key/k", "", isForm, 400, `{"error":"…`},
+		{"PUT", "/key/k", "x", "multipart/form-data; boundary=x", 415, `{"error":"forms are not taken apart…`},
 		{"PUT", "/key/k", `{"value":"x","encoding":"rot13"}`, "", 400, `{"error":"\"encoding\" can be…`},
-		{"PUT", "/key/k", `{"value":"x","encoding":"base64"}`, "", 400, `{"error":"\"value\" is not base64…`},
-		{"PUT", "/key/k", `{"value":1,"encoding":"base64"}`, "", 400, `{"error":"\"encoding\" goes…`},
-		{"PUT", "/key/k", "x", "text/plain", 415, `{"error":"…`},
-		{"PUT", "/key/k", large, "application/octet-stream", 413, `{"error":"the value is too large: at most 100 bytes…`},
-		{"PUT", "/key/k", `{"value":"` + large + `"}`, "", 413, `{"error":"the value is too large: at most 100 bytes…`},
-		{"PUT", "/key/k", `{"value":"` + strings.Repeat("x", 5000) + `"}`, "", 413, `{"error":"the value is too large…`},
+		{"PUT", "/key/k", `{"value":"x","encoding":"rot13"}`, isJSON, 400, `{"error":"\"encoding\" can be…`},
+		{"PUT", "/key/k", `{"value":"x","encoding":"base64"}`, isJSON, 400, `{"error":"\"value\" is not base64…`},
+		{"PUT", "/key/k", `{"value":1,"encoding":"base64"}`, isJSON, 400, `{"error":"\"encoding\" goes…`},
+		{"PUT", "/key/k", large, "application/octet-stream", 413, tooLarge},
+		{"PUT", "/key/k", large, "", 413, tooLarge},
+		{"PUT", "/key/k", `{"value":"` + large + `"}`, isJSON, 413, tooLarge},
+		{"PUT", "/key/k", `{"value":"` + strings.Repeat("x", 5000) + `"}`, isForm, 413, tooLarge},
 		{"GET", "/key/k?x=1", "", "", 400, `{"error":"there are no query…`},
 		{"GET", "/key/k?", "", "", 400, `{"error":"there are no query…`},
-		{"POST", "/key/k", "{}", "", 405, `{"error":"…`},
-		{"GET", "/join", "", "", 405, `{"error":"…`},
-		{"POST", "/status", "", "", 405, `{"error":"…`},
+		{"POST", "/leave?node_id=n2", "", "", 400, `{"error":"there are no query…`},
+		{"POST", "/join?node_id=n2", "{}", "", 400, `{"error":"there are no query…`},
 		{"GET", "/", "", "", 404, `{"error":"no such path…`},
 		{"GET", "/key", "", "", 404, `{"error":"no such path…`},
 		{"POST", "/join", "x", "", 400, `{"error":"the body must be…`},
 		{"POST", "/join", `{"node_id":"n2"}`, "", 400, `{"error":"\"node_id\" and…`},
+		{"POST", "/join", `{"node_id":2,"raft_address":"h:1"}`, "", 400, `{"error":"\"node_id\" must be a string, not a number"}`},
+		{"POST", "/join", `{"node_id":"n 2","raft_address":"h:1"}`, "", 400, `{"error":"\"node_id\": \"n 2\" cannot be"}`},
+		{"POST", "/join", `{"node_id":"n2","raft_address":"nonsense"}`, "", 400, `{"error":"\"raft_address\": \"nonsense\" cannot be"}`},
+		{"POST", "/join", `{"node_id":"n2","raft_address":"h:1","learner":"yes"}`, "", 400, `{"error":"\"learner\" must be true or false…`},
 		{"POST", "/leave", "x", "", 400, `{"error":"the body must be…`},
 		{"POST", "/leave", "{}", "", 400, `{"error":"\"node_id\" is needed…`},
-		{"POST", "/leave", strings.Repeat(" ", maxRequest+1), "", 413, `{"error":"…`},
+		{"POST", "/leave", `{"node_id":["n2"]}`, "", 400, `{"error":"\"node_id\" must be a string, not an array"}`},
+		{"POST", "/leave", strings.Repeat(" ", maxRequest+1), "", 413, `{"error":"the body is too large: at most 65536 bytes are taken"}`},
 	} {
 		res := expect(t, tt.method, url+tt.path, tt.body, tt.status, tt.want, "Content-Type: "+tt.kind)
 		if got := res.Header.Get("Content-Type"); got != "application/json" {
 			t.Errorf("%s %s: error as %q", tt.method, tt.path, got)
 		}
 	}
-	if len(n.keys) != 0 || len(n.left) != 0 {
-		t.Errorf("something was done: keys %q, left %q", n.keys, n.left)
+	if len(n.keys) != 0 || len(n.left) != 0 || n.joined.ID != "" {
+		t.Errorf("something was done: keys %q, left %q, joined %q", n.keys, n.left, n.joined.ID)
 	}
-	expect(t, "PUT", url+"/key/k", large[1:], 200, `{"key":"k"}`, "Content-Type: application/octet-stream")
+}
+
+// TestLargestValue: a value of exactly the bound is taken in every form, however
+// JSON writes it, and one byte more in none.
+func TestLargestValue(t *testing.T) {
+	const largest = 10000
+	n := &node{maxValue: largest + 1}
+	url := start(t, n)
+	for _, tt := range []struct {
+		kind string
+		body func(value string) string
+	}{
+		{"application/octet-stream", func(v string) string { return v }},
+		{"", func(v string) string { return v }},
+		{"", func(v string) string { return `{"value":"` + v + `"}` }},
+		{"application/json", func(v string) string { return `{"value":"` + v + `"}` }},
+		{"application/json", func(v string) string { return `{"value":"` + strings.Repeat(`\u0078`, len(v)) + `"}` }},
+		{"application/json", func(v string) string {
+			return `{"value":"` + base64.StdEncoding.EncodeToString([]byte(v)) + `","encoding":"base64"}`
+		}},
+	} {
+		value := strings.Repeat("x", largest)
+		n.keys = make(map[string]string)
+		expect(t, "PUT", url+"/key/k", tt.body(value), 200, `{"key":"k"}`, "Content-Type: "+tt.kind)
+		if n.keys["k"] != value {
+			t.Errorf("%s: stored %d bytes", tt.kind, len(n.keys["k"]))
+		}
+		expect(t, "PUT", url+"/key/k", tt.body(value+"x"), 413,
+			`{"error":"the value is too large: at most 10000 bytes fit under this key"}`, "Content-Type: "+tt.kind)
+	}
 }
 
 // TestChunkedBodyIsBounded: without a Content-Length the bound holds as well.
@@ -336,14 +379,14 @@ func TestErrorsFromBelow(t *testing.T) {
 	}{
 		{"wrong type", "-WRONGTYPE Operation against\r\n", nil, 409, `{"error":"WRONGTYPE Operation against"}`},
 		{"cluster down", "-CLUSTERDOWN The cluster has no leader\r\n", nil, 503, `{"error":"CLUSTERDOWN…`},
-		{"no leader", "", system.ErrNoLeader, 503, `{"error":"no leader"}`},
+		{"no leader", "", system.ErrNoLeader, 503, `{"error":"no leader is known…`},
 		{"overloaded", "", system.ErrOverloaded, 503, `…`},
 		{"unknown", "-UNKNOWN the outcome\r\n", nil, 500, `{"error":"UNKNOWN the outcome","outcome":"unknown"}`},
 		{"unknown error", "", fmt.Errorf("x: %w", system.ErrUnknownOutcome), 500, `{"error":"x: outcome unknown","outcome":"unknown"}`},
 		{"too late", "", context.DeadlineExceeded, 503, `{"error":"it took too long…`},
-		{"too large", "", system.ErrTooLarge, 413, `…`},
-		{"too large reply", "-ERR " + system.ErrTooLarge.Error() + "\r\n", nil, 413, `…`},
-		{"string too long", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n", nil, 413, `…`},
+		{"too large", "", system.ErrTooLarge, 413, `{"error":"the value is too large: at most 1048575 bytes…`},
+		{"too large reply", "-ERR " + system.ErrTooLarge.Error() + "\r\n", nil, 413, `{"error":"the value is too large: at most 1048575 bytes…`},
+		{"string too long", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n", nil, 413, `{"error":"the value is too large: at most 1048575 bytes…`},
 		{"memory", "-OOM command not allowed\r\n", nil, 507, `…`},
 		{"other", "-ERR odd\r\n", nil, 500, `{"error":"ERR odd"}`},
 		{"garbage", "*1\r\n$1\r\nx\r\n", nil, 500, `…`},
@@ -438,6 +481,10 @@ func TestMembers(t *testing.T) {
 	}
 	n.member = &system.RefusedError{Reason: "node2 is already a member"}
 	expect(t, "POST", url+"/join", `{"node_id": "node2", "raft_address": "h:1"}`, 409, `{"error":"node2 is already a member"}`)
+	n.member = &system.RefusedError{Reason: "no"}
+	expect(t, "POST", url+"/leave", `{"node_id": "nobody"}`, 404, `{"error":"no"}`)
+	expect(t, "POST", url+"/leave", `{"node_id": "n2"}`, 409, `{"error":"no"}`)
+	expect(t, "POST", url+"/leave", "", 409, `{"error":"no"}`)
 	n.member = &system.NotLeaderError{}
 	expect(t, "POST", url+"/leave", "", 503, `…`)
 }
@@ -460,7 +507,22 @@ func TestHealth(t *testing.T) {
 	n := &node{barrier: system.ErrNoLeader, password: "secret"}
 	url := start(t, n)
 	expect(t, "GET", url+"/healthz", "", 200, `{"status":"ok"}`)
-	expect(t, "GET", url+"/readyz", "", 503, `{"error":"not ready: no leader"}`)
+	for _, tt := range []struct {
+		err         error
+		leader      string
+		self, known bool
+		want        string
+	}{
+		{system.ErrNoLeader, "", false, false, "no leader is known: one is being elected, or a majority of the nodes cannot be reached"},
+		{context.DeadlineExceeded, "", false, false, "no leader is known: one is being elected, or a majority of the nodes cannot be reached"},
+		{context.DeadlineExceeded, "n1", true, true, "this node leads, but a majority of the nodes does not answer"},
+		{context.DeadlineExceeded, "n1", false, true, "this node has not caught up with the leader, n1, or that one reaches no majority"},
+		{context.DeadlineExceeded, "n2", false, true, "the leader, n2, does not answer"},
+		{system.ErrShutdown, "n1", true, true, "node is shutting down"},
+	} {
+		n.barrier, n.leader, n.self, n.known = tt.err, system.Member{ID: tt.leader}, tt.self, tt.known
+		expect(t, "GET", url+"/readyz", "", 503, `{"error":"not ready: `+tt.want+`"}`)
+	}
 	n.barrier = nil
 	expect(t, "GET", url+"/readyz", "", 200, `{"status":"ready"}`)
 	expect(t, "HEAD", url+"/readyz", "", 200, "")
@@ -493,7 +555,7 @@ func TestBrowsersElsewhere(t *testing.T) {
 	n := &node{}
 	url := start(t, n)
 	expect(t, "POST", url+"/leave", "", 403, `…`, "Sec-Fetch-Site: cross-site")
-	expect(t, "POST", url+"/leave", "", 403, `…`, "Origin: http://evil.example")
+	expect(t, "POST", url+"/leave", "", 403, `{"error":"a web page of another origin…`, "Origin: http://evil.example")
 	if len(n.left) != 0 {
 		t.Error("a foreign page removed the node")
 	}

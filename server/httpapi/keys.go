@@ -3,18 +3,17 @@ package httpapi
 import (
 	"context"
 	"encoding/base64"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // key answers /key/{key}. key is percent-decoded and otherwise as it was sent.
 func (s *Server) key(w http.ResponseWriter, r *http.Request, key string) {
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		writeError(w, http.StatusBadRequest, "there are no query parameters; a question mark in a key is written %3F")
+	if refuseQuery(w, r, "a question mark in a key is written %3F") || refuseConditions(w, r) {
 		return
 	}
 	switch r.Method {
@@ -27,6 +26,21 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request, key string) {
 	default:
 		refuseMethod(w, r, http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete)
 	}
+}
+
+// refuseConditions refuses, where it is true, a change that the client wants only
+// on a condition, or of a part of the value: done without, it might destroy data.
+func refuseConditions(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodPut && r.Method != http.MethodDelete {
+		return false
+	}
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Content-Range"} {
+		if r.Header.Get(name) != "" {
+			writeError(w, http.StatusNotImplemented, name+" is not understood here, and nothing was done; Redis's commands SET NX, SETRANGE, WATCH and EXEC have such conditions")
+			return true
+		}
+	}
+	return false
 }
 
 // keyName is how a key is shown: as text if it is UTF-8, else as base64.
@@ -55,10 +69,7 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	if acceptsRaw(r) {
-		h := w.Header()
-		h.Set("Content-Type", octetStream)
-		h.Set("X-Content-Type-Options", "nosniff")
-		w.Write(rep.data)
+		writeBody(w, http.StatusOK, octetStream, rep.data)
 		return
 	}
 	out := struct {
@@ -75,7 +86,7 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request, key string) {
 }
 
 func (s *Server) putKey(w http.ResponseWriter, r *http.Request, key string) {
-	value, ok := s.readValue(w, r)
+	value, ok := s.readValue(w, r, key)
 	if !ok {
 		return
 	}
@@ -109,6 +120,10 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, key string, args ...
 		if err == nil {
 			return rep, true
 		}
+		if exceeds(err) { // the bound was lowered meanwhile
+			tooLarge(w, s.MaxValue(len(key)))
+			return reply{}, false
+		}
 		if !isMoved(err) {
 			s.refuse(w, err)
 			return reply{}, false
@@ -122,79 +137,26 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, key string, args ...
 	return reply{}, false
 }
 
-const (
-	octetStream = "application/octet-stream"
-	// jsonSlack is what a JSON body has beside the value.
-	jsonSlack = 4096
-)
-
-// readValue reads the value to store from the request's body: raw bytes where its
-// type says so, else JSON. Where it cannot, it writes the response itself.
-func (s *Server) readValue(w http.ResponseWriter, r *http.Request) (value []byte, ok bool) {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		kind = "" // a header that cannot be read is no header
-	}
-	largest := s.MaxValue()
-	raw := kind == octetStream
-	bound := largest
-	if !raw {
-		bound = 2*largest + jsonSlack // base64 and escapes take more room than the bytes they stand for
-	}
-	switch {
-	case raw, kind == "", kind == "application/json", strings.HasSuffix(kind, "+json"),
-		kind == "application/x-www-form-urlencoded": // what curl -d says when it is told nothing
-	default:
-		writeError(w, http.StatusUnsupportedMediaType, "the body must be application/json, or application/octet-stream for raw bytes, not "+kind)
-		return nil, false
-	}
-	body, ok := readBody(w, r, bound)
-	if !ok {
-		return nil, false
-	}
-	if raw {
-		return body, true
-	}
-	value, err = jsonValue(body)
-	if err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
-		return nil, false
-	}
-	if int64(len(value)) > largest {
-		tooLarge(w, largest)
-		return nil, false
-	}
-	return value, true
-}
-
-// readBody reads at most bound bytes; more is answered with 413.
-func readBody(w http.ResponseWriter, r *http.Request, bound int64) (body []byte, ok bool) {
-	if r.ContentLength > bound {
-		tooLarge(w, bound)
-		return nil, false
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bound))
-	if err == nil {
-		return body, true
-	}
-	if isTooLarge(err) {
-		tooLarge(w, bound)
-	} else {
-		writeError(w, http.StatusBadRequest, "the body could not be read: "+err.Error())
-	}
-	return nil, false
-}
-
-// acceptsRaw says whether the client asks for the bytes themselves.
+// acceptsRaw says whether the client asks for the bytes themselves: more than for
+// JSON, or first.
 func acceptsRaw(r *http.Request) bool {
+	best, raw := 0.0, false
 	for _, header := range r.Header.Values("Accept") {
 		for _, part := range strings.Split(header, ",") {
-			if kind, _, err := mime.ParseMediaType(part); err == nil && kind == octetStream {
-				return true
+			kind, params, err := mime.ParseMediaType(part)
+			if err != nil || kind != octetStream && kind != "application/json" {
+				continue
+			}
+			q, err := strconv.ParseFloat(params["q"], 64)
+			if err != nil {
+				q = 1
+			}
+			if q > best {
+				best, raw = q, kind == octetStream
 			}
 		}
 	}
-	return false
+	return raw
 }
 
 // keyPath is the path of a key in which nothing can be taken for anything else:

@@ -29,7 +29,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	return &limitedConn{answering: answering{Conn: c}, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
 func (l *limited) Close() error {
@@ -38,7 +38,7 @@ func (l *limited) Close() error {
 }
 
 type limitedConn struct {
-	net.Conn
+	answering
 	release func()
 }
 

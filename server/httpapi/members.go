@@ -3,7 +3,9 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/raftkv/raftkv/fsm/system"
 )
@@ -14,26 +16,19 @@ const maxRequest = 64 << 10
 // join adds a node: {"node_id": "node2", "raft_address": "host:port"}, with
 // "learner": true as a member without a vote.
 func (s *Server) join(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		NodeID  string `json:"node_id"`
-		Raft    string `json:"raft_address"`
-		Learner bool   `json:"learner"`
-	}
-	body, ok := readBody(w, r, maxRequest)
+	const form = `the body must be {"node_id": …, "raft_address": …} in JSON: `
+	fields, ok := readFields(w, r, form, "node_id", "raft_address", "learner")
 	if !ok {
 		return
 	}
-	if err := decode(body, &in); err != nil {
-		writeError(w, http.StatusBadRequest, `the body must be {"node_id": …, "raft_address": …} in JSON: `+err.Error())
-		return
-	}
-	if in.NodeID == "" || in.Raft == "" {
-		writeError(w, http.StatusBadRequest, `"node_id" and "raft_address" are needed`)
+	in, err := s.joinRequest(fields)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), memberTimeout)
 	defer cancel()
-	if err := s.Cluster.Join(ctx, system.JoinRequest{ID: in.NodeID, Raft: in.Raft, Learner: in.Learner}); err != nil {
+	if err := s.Cluster.Join(ctx, in); err != nil {
 		s.refuseMember(w, err)
 		return
 	}
@@ -44,37 +39,85 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, struct {
 		NodeID string `json:"node_id"`
 		Role   string `json:"role"`
-	}{in.NodeID, role})
+	}{in.ID, role})
+}
+
+// joinRequest checks what can be checked without asking anybody.
+func (s *Server) joinRequest(fields object) (in system.JoinRequest, err error) {
+	for _, f := range []struct {
+		name  string
+		into  *string
+		check func(string) error
+	}{{"node_id", &in.ID, s.CheckID}, {"raft_address", &in.Raft, s.CheckAddress}} {
+		if *f.into, err = fields.text(f.name); err != nil {
+			return in, err
+		}
+		if *f.into == "" {
+			return in, errors.New(`"node_id" and "raft_address" are needed`)
+		}
+		if err = f.check(*f.into); err != nil {
+			return in, fmt.Errorf("%q: %w", f.name, err)
+		}
+	}
+	in.Learner, err = fields.truth("learner")
+	return in, err
+}
+
+// readFields reads the JSON object that a request about members carries; form
+// says what it looks like. Where it cannot, it writes the response itself.
+func readFields(w http.ResponseWriter, r *http.Request, form string, known ...string) (object, bool) {
+	if refuseQuery(w, r, "what is meant stands in the body") {
+		return nil, false
+	}
+	body, err := readBody(w, r, maxRequest)
+	if err != nil {
+		refuseBody(w, err)
+		return nil, false
+	}
+	if len(body) == 0 && r.URL.Path == "/leave" {
+		return nil, true
+	}
+	fields, err := parseObject(body, known...)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, form+err.Error())
+		return nil, false
+	}
+	return fields, true
 }
 
 // leave removes a node: {"node_id": "node2"}; without a body this one.
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		NodeID string `json:"node_id"`
-	}
-	body, ok := readBody(w, r, maxRequest)
+	fields, ok := readFields(w, r, `the body must be {"node_id": …} in JSON, or empty for this node: `, "node_id")
 	if !ok {
 		return
 	}
-	if len(body) > 0 {
-		if err := decode(body, &in); err != nil {
-			writeError(w, http.StatusBadRequest, `the body must be {"node_id": …} in JSON, or empty for this node: `+err.Error())
-			return
-		}
-		if in.NodeID == "" {
-			writeError(w, http.StatusBadRequest, `"node_id" is needed; for this node leave the body empty`)
-			return
-		}
+	id, err := fields.text("node_id")
+	if err == nil && fields != nil && id == "" {
+		err = errors.New(`"node_id" is needed; for this node leave the body empty`)
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), memberTimeout)
 	defer cancel()
-	if err := s.Cluster.Leave(ctx, in.NodeID); err != nil {
+	if err := s.Cluster.Leave(ctx, id); err != nil {
+		var refused *system.RefusedError
+		if errors.As(err, &refused) && id != "" && !s.knows(id) {
+			writeError(w, http.StatusNotFound, refused.Reason)
+			return
+		}
 		s.refuseMember(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Left bool `json:"left"`
 	}{true})
+}
+
+// knows says whether the id is a member's, as far as this node knows.
+func (s *Server) knows(id string) bool {
+	return slices.ContainsFunc(s.Cluster.Members(), func(m system.MemberStatus) bool { return m.ID == id })
 }
 
 // refuseMember answers a failed change of members. Those find the leader

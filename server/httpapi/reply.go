@@ -55,6 +55,13 @@ func isMoved(err error) bool {
 	return errors.As(err, &e) && strings.HasPrefix(string(e), "MOVED ")
 }
 
+// exceeds says that the command was too large for the log.
+func exceeds(err error) bool {
+	var e resp.Error
+	return errors.Is(err, system.ErrTooLarge) ||
+		errors.As(err, &e) && (e == resp.ErrStringTooLong || strings.Contains(string(e), system.ErrTooLarge.Error()))
+}
+
 // redirect answers with the leader's address of the same key. 307 keeps method
 // and body, so curl -L works.
 func redirect(w http.ResponseWriter, leader system.Member, key string) {
@@ -86,12 +93,14 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		writeError(w, http.StatusConflict, refused.Reason)
 	case errors.As(err, &e):
 		s.refuseReply(w, e)
-	case errors.Is(err, system.ErrNoLeader), errors.Is(err, system.ErrOverloaded), errors.Is(err, system.ErrShutdown):
+	case errors.Is(err, system.ErrNoLeader):
+		noLeader(w, noLeaderKnown+"; nothing was done")
+	case errors.Is(err, system.ErrOverloaded), errors.Is(err, system.ErrShutdown), errors.Is(err, system.ErrRemoved):
 		noLeader(w, err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		noLeader(w, "it took too long and was given up")
-	case errors.Is(err, system.ErrTooLarge):
-		writeError(w, http.StatusRequestEntityTooLarge, err.Error())
+	case errors.Is(err, system.ErrDiskFull):
+		writeError(w, http.StatusInsufficientStorage, err.Error())
 	case errors.Is(err, system.ErrUnknownOutcome):
 		unknownOutcome(w, err.Error())
 	default:
@@ -112,8 +121,6 @@ func (s *Server) refuseReply(w http.ResponseWriter, e resp.Error) {
 		unknownOutcome(w, string(e))
 	case word == "OOM":
 		writeError(w, http.StatusInsufficientStorage, string(e))
-	case e == resp.ErrStringTooLong, strings.Contains(string(e), system.ErrTooLarge.Error()):
-		writeError(w, http.StatusRequestEntityTooLarge, string(e))
 	default:
 		s.Logger.Error("HTTP request", "error", e)
 		writeError(w, http.StatusInternalServerError, string(e))

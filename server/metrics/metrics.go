@@ -113,11 +113,14 @@ var (
 	descLast      = desc("raft_last_log_index", "Last index of this node's log.")
 	descSnapIndex = desc("raft_snapshot_index", "Log index of the last snapshot.")
 	descSnapTime  = desc("raft_last_snapshot_timestamp_seconds", "When the last snapshot was finished; 0 for never.")
+	descDiverged  = desc("raft_diverged", "1 while an audit has found this node's state to differ and it was not rebuilt.")
+	descAuditTime = desc("raft_last_audit_timestamp_seconds", "When the last audit that this node was told of ended; 0 for never.")
+	descAuditBad  = desc("raft_audit_differing_nodes", "How many nodes the last audit found to differ.")
 	descPeerUp    = desc("raft_node_reachable", "1 if that member answered this node just now.", "id")
 	descPeerLag   = desc("raft_node_lag", "Log entries that a member is behind; only of those that answer.", "id")
 	descAll       = []*prometheus.Desc{
 		descInfo, descOpen, descAccepted, descRejected, descCommands, descKeys, descExpires, descBytes, descRole, descTerm,
-		descHasLeader, descCommit, descApplied, descLast, descSnapIndex, descSnapTime, descPeerUp, descPeerLag,
+		descHasLeader, descCommit, descApplied, descLast, descSnapIndex, descSnapTime, descDiverged, descAuditTime, descAuditBad, descPeerUp, descPeerLag,
 	}
 )
 
@@ -155,7 +158,7 @@ func (c *collector) collectRaft(gauge func(d *prometheus.Desc, v float64, labels
 	defer cancel()
 	st := c.src.Status(ctx)
 	gauge(descInfo, 1, st.NodeID, st.ClusterID, c.src.Version, c.src.Commit)
-	for _, role := range []system.Role{system.Leader, system.Follower, system.Candidate, system.Learner} {
+	for _, role := range []system.Role{system.Leader, system.Follower, system.Candidate, system.Learner, system.Removed, system.Diverged} {
 		gauge(descRole, oneIf(st.Role == role), string(role))
 	}
 	gauge(descTerm, float64(st.Term))
@@ -164,12 +167,24 @@ func (c *collector) collectRaft(gauge func(d *prometheus.Desc, v float64, labels
 	gauge(descApplied, float64(st.AppliedIndex))
 	gauge(descLast, float64(st.LastLogIndex))
 	gauge(descSnapIndex, float64(st.SnapshotIndex))
+	gauge(descDiverged, oneIf(st.Role == system.Diverged))
+	gauge(descAuditTime, float64(st.Audit.Time))
+	gauge(descAuditBad, float64(differing(st.Audit)))
 	for _, n := range st.Nodes {
 		gauge(descPeerUp, oneIf(n.Reachable), n.ID)
 		if n.Reachable {
 			gauge(descPeerLag, float64(n.Lag), n.ID)
 		}
 	}
+}
+
+func differing(r system.AuditReport) (count int) {
+	for _, n := range r.Nodes {
+		if n.Verdict == system.AuditDiffers {
+			count++
+		}
+	}
+	return count
 }
 
 func oneIf(b bool) float64 {

@@ -24,6 +24,7 @@ func source() Source {
 		Status: func(ctx context.Context) system.Status {
 			return system.Status{
 				NodeID: "n1", ClusterID: "c", Role: system.Follower, Term: 4, Leader: system.Member{ID: "n2"},
+				Audit:       system.AuditReport{Time: 1600000000, Nodes: []system.NodeDigest{{ID: "n1", Verdict: system.AuditDiffers}, {ID: "n2", Verdict: system.AuditOK}}},
 				CommitIndex: 11, AppliedIndex: 10, LastLogIndex: 12, SnapshotIndex: 6,
 				Nodes: []system.MemberStatus{
 					{Member: system.Member{ID: "n2"}, Reachable: true, Lag: 3},
@@ -72,6 +73,9 @@ func TestMetrics(t *testing.T) {
 		`raftkv_raft_last_log_index 12`,
 		`raftkv_raft_snapshot_index 6`,
 		`raftkv_raft_last_snapshot_timestamp_seconds 1.7e+09`,
+		`raftkv_raft_diverged 0`,
+		`raftkv_raft_last_audit_timestamp_seconds 1.6e+09`,
+		`raftkv_raft_audit_differing_nodes 1`,
 		`raftkv_raft_node_reachable{id="n3"} 0`,
 		`raftkv_raft_node_lag{id="n2"} 3`,
 		`go_goroutines `,

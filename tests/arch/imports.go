@@ -31,6 +31,7 @@ var rooms = []room{
 	{"fsm", []string{"fsm/*", "resp", "resp/spec"}},
 	{"cluster", []string{"fsm", "fsm/entry", "fsm/system", "resp", "cluster/*"}},
 	{"cluster/batch", []string{"fsm/entry", "fsm/system"}},
+	{"cluster/faults", nil},
 	{"cluster/logstore", nil},
 	{"cluster/transport", nil},
 	{"server", []string{"fsm", "fsm/system", "fsm/glob", "resp", "resp/spec", "server/*"}}, // glob: patterns of CONFIG GET and COMMAND LIST
@@ -51,6 +52,7 @@ var owners = []struct {
 	{"github.com/tidwall/redcon", []string{"server"}},
 	{"github.com/hashicorp/raft", []string{"cluster/**"}},
 	{"github.com/hashicorp/raft-boltdb", []string{"cluster/**"}},
+	{"github.com/hashicorp/go-msgpack", []string{"cluster/**"}},
 	{"github.com/hashicorp/go-hclog", []string{"cluster/**"}},
 	{"go.etcd.io/bbolt", []string{"cluster/**"}},
 	{"github.com/google/uuid", []string{"cluster/**"}},
@@ -60,6 +62,7 @@ var owners = []struct {
 	{"github.com/prometheus", []string{"server/metrics"}},
 	{"github.com/redis/go-redis", []string{"tests/**"}},
 	{"github.com/yuin/gopher-lua", []string{"fsm/script"}},
+	{"github.com/vishvananda", []string{"tests/chaos/network"}},
 }
 
 // anyTest may be imported by every test file and by no other.

@@ -79,6 +79,9 @@ func TestSeedsWalk(t *testing.T) {
 		t.Errorf("node2 is known at %s and %s, want %s and %s", m.RESP, m.HTTP, n2.RESP, n2.HTTP)
 	}
 	expectJSON(t, "POST", "http://"+n1.HTTP+"/join", `{"node_id": "node3"`, 400, "", "")
+	expectJSON(t, "POST", "http://"+n1.HTTP+"/join", `{"node_id": "node3", "raft_address": "nowhere"}`, 400, "", "")
+	expectJSON(t, "POST", "http://"+n1.HTTP+"/leave", `{"node_id": "node3"}`, 404, "", "")
+	expectJSON(t, "POST", "http://"+n2.HTTP+"/leave", `{"node_id": "node3"}`, 404, "", "")
 	expectJSON(t, "POST", "http://"+n1.HTTP+"/leave", `{"node_id": "node2"}`, 200, "", "")
 	n2.Kill()
 	n1.MustDo("SET", "alone", "again")

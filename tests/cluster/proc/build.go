@@ -20,64 +20,99 @@ import (
 // BinaryEnv names a ready-made binary, which is then taken instead of building one.
 const BinaryEnv = "RAFTKV_TEST_BINARY"
 
-var build struct {
+// FaultsEnv names one that was built with the tag `faults`.
+const FaultsEnv = "RAFTKV_TEST_FAULTS_BINARY"
+
+// binary is one way of building raftkv.
+type binary struct {
+	env  string
+	args []string
+
 	once sync.Once
 	dir  string
 	path string
 	err  error
 }
 
+var (
+	plain  = &binary{env: BinaryEnv}
+	faulty = &binary{env: FaultsEnv, args: []string{"-tags", "faults"}}
+)
+
 // Build returns the path of the raftkv binary, which it builds at the first call.
 func Build(tb testing.TB) string {
 	tb.Helper()
-	build.once.Do(func() { build.path, build.err = buildBinary() })
-	if build.err != nil {
-		tb.Fatal(build.err)
-	}
-	return build.path
+	return plain.get(tb)
 }
 
-func buildBinary() (string, error) {
-	if path := os.Getenv(BinaryEnv); path != "" {
+// BuildFaults does the same with the fault switches that tests need; see package
+// cluster/faults.
+func BuildFaults(tb testing.TB) string {
+	tb.Helper()
+	return faulty.get(tb)
+}
+
+func (b *binary) get(tb testing.TB) string {
+	tb.Helper()
+	b.once.Do(func() { b.path, b.err = b.build() })
+	if b.err != nil {
+		tb.Fatal(b.err)
+	}
+	return b.path
+}
+
+func (b *binary) build() (string, error) {
+	if path := os.Getenv(b.env); path != "" {
 		return filepath.Abs(path)
 	}
+	dir, err := os.MkdirTemp("", "raftkv-test-")
+	if err != nil {
+		return "", err
+	}
+	b.dir = dir
+	path := filepath.Join(dir, "raftkv")
+	return path, BuildTo(path, b.args...)
+}
+
+// BuildTo builds the binary under a path, with these flags of go build.
+func BuildTo(path string, flags ...string) error {
+	root, err := NoteSources()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", path, "./cmd/server")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build ./cmd/server: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// NoteSources looks at all that the binary is built from and returns the module's
+// root. go test notes what a test opens, so a result that it kept is not taken for
+// that of a changed server.
+func NoteSources() (root string, err error) {
 	mod, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
-	root := filepath.Dir(strings.TrimSpace(string(mod)))
-	if err := readSources(root); err != nil {
-		return "", err
-	}
-	if build.dir, err = os.MkdirTemp("", "raftkv-test-"); err != nil {
-		return "", err
-	}
-	path := filepath.Join(build.dir, "raftkv")
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/server")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./cmd/server: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// readSources looks at all that the binary is built from. go test notes what a
-// test opens, so a result that it kept is not taken for that of a changed server.
-func readSources(root string) error {
+	root = filepath.Dir(strings.TrimSpace(string(mod)))
 	for _, dir := range []string{"cmd", "cluster", "server", "fsm", "resp"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(string, fs.DirEntry, error) error { return nil })
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return root, nil
 }
 
 // Main runs a test package's tests and removes what Build made; TestMain calls it.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if build.dir != "" {
-		os.RemoveAll(build.dir)
+	for _, b := range []*binary{plain, faulty} {
+		if b.dir != "" {
+			os.RemoveAll(b.dir)
+		}
 	}
 	return code
 }

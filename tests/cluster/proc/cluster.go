@@ -23,16 +23,23 @@ type Cluster struct {
 // all of them are.
 func StartCluster(tb testing.TB, size int, flags ...string) *Cluster {
 	tb.Helper()
-	c := &Cluster{tb: tb}
+	var nodes []*Node
 	for i := range size {
-		c.Nodes = append(c.Nodes, NewNode(tb, fmt.Sprintf("node%d", i+1), flags...))
+		nodes = append(nodes, NewNode(tb, fmt.Sprintf("node%d", i+1), flags...))
 	}
+	return StartClusterOf(tb, nodes...)
+}
+
+// StartClusterOf does the same with nodes that were not started yet.
+func StartClusterOf(tb testing.TB, nodes ...*Node) *Cluster {
+	tb.Helper()
+	c := &Cluster{tb: tb, Nodes: nodes}
 	first := c.Nodes[0].Start().WaitReady(patience)
 	for _, n := range c.Nodes[1:] {
 		n.Flags = append(n.Flags, "--join", first.Raft)
 		n.Start()
 	}
-	c.WaitVoters(size)
+	c.WaitVoters(len(nodes))
 	return c
 }
 

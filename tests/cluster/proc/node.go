@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,6 +24,8 @@ type Node struct {
 	ID, Raft, RESP, HTTP string
 	Dir                  string // data directory
 	Flags                []string
+	Env                  []string // added to the test's own, NAME=VALUE
+	Binary               string   // Build's if empty
 
 	tb      testing.TB
 	logPath string
@@ -75,8 +79,13 @@ func (n *Node) start(extra []string) error {
 	}
 	defer log.Close() // the child has its own
 	args := []string{"--node-id", n.ID, "--raft-addr", n.Raft, "--resp-addr", n.RESP, "--http-addr", n.HTTP, "--data-dir", n.Dir}
-	cmd := exec.Command(Build(n.tb), append(append(args, n.Flags...), extra...)...)
+	binary := n.Binary
+	if binary == "" {
+		binary = Build(n.tb)
+	}
+	cmd := exec.Command(binary, append(append(args, n.Flags...), extra...)...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(Environ(), n.Env...)
 	cmd.SysProcAttr = dieWithParent()
 	if err := cmd.Start(); err != nil {
 		return err
@@ -91,6 +100,12 @@ func (n *Node) start(extra []string) error {
 		close(exited)
 	}()
 	return nil
+}
+
+// Environ is the test's environment without the settings of raftkv and of the
+// tests: a node refuses those that it does not know.
+func Environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RAFTKV_") })
 }
 
 // Kill ends the process as kill -9 does and waits until it is gone. It does

@@ -42,6 +42,11 @@ func (n *Node) Status() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ParseStatus(reply)
+}
+
+// ParseStatus takes apart what a client got from RAFT.STATUS.
+func ParseStatus(reply any) (*Status, error) {
 	top, err := fields(reply)
 	if err != nil {
 		return nil, err

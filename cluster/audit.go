@@ -1,0 +1,425 @@
+package cluster
+
+import (
+	"context"
+	crand "crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftkv/raftkv/fsm"
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+const (
+	digestsKept = 8
+	// auditGrace is how much longer than the leader itself the others may take for
+	// their digests, besides a multiple of its time.
+	auditGrace    = 10 * time.Second
+	auditPatience = 4
+)
+
+// audits makes the digests of this node's state where the log marks a place for it.
+type audits struct {
+	n       *Node
+	turn    chan struct{} // held by the audit under way on this node
+	changed signal        // a digest is made, or given up
+
+	mu      sync.Mutex
+	digests []*digest          // guarded by mu; the latest places, the newest last
+	waiting *digest            // guarded by mu; the next to be made
+	busy    bool               // guarded by mu; one is being made
+	last    system.AuditReport // guarded by mu; of the last audit that this node was told of
+}
+
+// digest is that of the state at one place. Its state is set until it is made: at
+// most two are held, for they keep from being freed what has been replaced since.
+type digest struct {
+	nonce string
+	index uint64
+	state *fsm.Snapshot
+	sum   string // in hexadecimal; empty until it is made
+	gone  bool   // it will not be made
+}
+
+var errNoDigest = errors.New("this node has no digest of that place in the log")
+
+func newAudits(n *Node) *audits { return &audits{n: n, turn: make(chan struct{}, 1)} }
+
+// marks calls the audits and rebuilds that an entry names. What is replayed after a
+// start is past.
+func (n *Node) marks(l *raft.Log, b *entry.Batch) []mark {
+	var found []mark
+	for i := range b.Proposals {
+		p := &b.Proposals[i]
+		for j := range p.Commands {
+			if !p.System {
+				break
+			}
+			if nonce, rebuild, ok := system.AuditMark(&p.Commands[j]); ok {
+				found = append(found, mark{nonce, rebuild})
+			}
+		}
+	}
+	if r := n.raft.Load(); len(found) > 0 && (r == nil || l.Index <= r.bootIndex) {
+		return nil
+	}
+	return found
+}
+
+// mark is one Audit command of an entry.
+type mark struct{ nonce, rebuild string }
+
+// reach does what a mark asks for once its entry is applied, before anything else
+// is.
+func (n *Node) reach(m mark, at fsm.Position) {
+	switch {
+	case m.rebuild == "":
+		n.audits.take(m.nonce, n.machine.Snapshot())
+	case m.rebuild == n.cfg.NodeID:
+		n.takeOver(m.nonce, at)
+	default:
+		n.spools.reach(m.nonce)
+	}
+}
+
+// take has the digest made of a state. One that still waits is given up: only the
+// newest is of use.
+func (a *audits) take(nonce string, state *fsm.Snapshot) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := &digest{nonce: nonce, index: state.Position().Index, state: state}
+	a.digests = append(a.digests[max(0, len(a.digests)-digestsKept+1):], d)
+	if a.waiting != nil {
+		a.waiting.state, a.waiting.gone = nil, true
+	}
+	a.waiting = d
+	if !a.busy {
+		a.busy = true
+		a.n.wg.Go(a.work)
+	}
+	a.changed.Broadcast()
+}
+
+// work makes the digests that wait, one at a time.
+func (a *audits) work() {
+	for {
+		a.mu.Lock()
+		d := a.waiting
+		a.waiting, a.busy = nil, d != nil
+		a.mu.Unlock()
+		if d == nil {
+			return
+		}
+		h := sha256.New()
+		_, err := d.state.WriteTo(until{a.n.ctx, h})
+		a.mu.Lock()
+		d.state = nil
+		if d.gone = err != nil; !d.gone {
+			d.sum = hex.EncodeToString(h.Sum(nil))
+		}
+		a.mu.Unlock()
+		a.changed.Broadcast()
+	}
+}
+
+// until is a writer that fails once ctx has ended.
+type until struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (u until) Write(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(b)
+}
+
+// find returns the digest of a place as it is now; nil where there is none.
+func (a *audits) find(nonce string) *digest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, d := range a.digests {
+		if d.nonce == nonce {
+			found := *d
+			return &found
+		}
+	}
+	return nil
+}
+
+// await waits until the digest of a place is made, or certain never to be.
+func (a *audits) await(ctx context.Context, nonce string, index uint64) (*digest, error) {
+	for {
+		changed, applied := a.changed.C(), a.n.applied.C()
+		passed := a.n.visible.Load() >= index
+		switch d := a.find(nonce); {
+		case d != nil && d.sum != "":
+			return d, nil
+		case d != nil && d.gone, d == nil && passed:
+			return nil, errNoDigest
+		}
+		select {
+		case <-changed:
+		case <-applied:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// note takes down how an audit ended.
+func (a *audits) note(r system.AuditReport) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.Index > a.last.Index {
+		a.last = r
+	}
+}
+
+// report is the last audit that this node was told of.
+func (a *audits) report() system.AuditReport {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
+}
+
+// digestRequest asks a node for the digest of its state at a place in the log.
+type digestRequest struct {
+	Nonce string
+	Index uint64
+}
+
+// ruling tells a node how an audit ended.
+type ruling struct {
+	Nonce  string
+	Report system.AuditReport
+}
+
+// handleAudits sets the handlers of audits and rebuilds.
+func (n *Node) handleAudits() {
+	handle(n, kindAudit, false, func(ctx context.Context, _ *struct{}) (any, error) { return n.auditHere(ctx) })
+	handle(n, kindDigest, false, func(ctx context.Context, r *digestRequest) (any, error) {
+		d, err := n.audits.await(ctx, r.Nonce, r.Index)
+		if err != nil {
+			return nil, err
+		}
+		return d.sum, nil
+	})
+	handle(n, kindRuling, false, func(_ context.Context, r *ruling) (any, error) { return struct{}{}, n.heed(*r) })
+	handle(n, kindRebuild, false, func(ctx context.Context, _ *struct{}) (any, error) { return struct{}{}, n.rebuildHere(ctx) })
+	handle(n, kindSpool, false, func(ctx context.Context, r *spoolRequest) (any, error) { return n.spoolHere(ctx, *r) })
+	n.trans.Handle(kindChunk, false, n.answerChunk)
+}
+
+// Audit compares the states of all members at one place in the log; see
+// server.Replicator.
+func (n *Node) Audit(ctx context.Context) (report system.AuditReport, err error) {
+	if n.state.Load().State == pristine {
+		return report, refusedf("%s is alone and nothing was written; there is nothing to compare", n.cfg.NodeID)
+	}
+	if err := n.gone(); err != nil {
+		return report, err
+	}
+	err = n.askLeader(ctx, request{kind: kindAudit, answer: &report}, func(ctx context.Context) (err error) {
+		report, err = n.auditHere(ctx)
+		return err
+	})
+	return report, err
+}
+
+// auditHere runs an audit, on the leader.
+func (n *Node) auditHere(ctx context.Context) (system.AuditReport, error) {
+	select {
+	case n.audits.turn <- struct{}{}:
+		defer func() { <-n.audits.turn }()
+	case <-ctx.Done():
+		return system.AuditReport{}, refusedf("another audit is under way")
+	}
+	term, ok := n.serving()
+	if !ok {
+		return system.AuditReport{}, system.ErrNoLeader
+	}
+	nonce := crand.Text()
+	if err := n.logMark(ctx, nonce, ""); err != nil {
+		return system.AuditReport{}, err
+	}
+	own := n.audits.find(nonce)
+	if own == nil { // an entry that was cut off from this node's log before it led stood there
+		return system.AuditReport{}, refusedf("the audit was not finished: %v; run it again", errNoDigest)
+	}
+	answers, err := n.collect(ctx, own)
+	if err != nil {
+		return system.AuditReport{}, refusedf("the audit was not finished: %v; run it again", err)
+	}
+	if now, ok := n.serving(); !ok || now != term {
+		return system.AuditReport{}, system.ErrNoLeader
+	}
+	report := judge(n.cfg.NodeID, answers)
+	report.Index, report.Time = own.index, time.Now().Unix()
+	n.tell(ctx, ruling{nonce, report})
+	return report, nil
+}
+
+// logMark logs an Audit command, on the leader.
+func (n *Node) logMark(ctx context.Context, nonce, rebuild string) error {
+	err := n.logSystem(ctx, system.Audit(nonce, rebuild))
+	var moved *system.NotLeaderError
+	if errors.As(err, &moved) {
+		return system.ErrNoLeader // who asks finds the new one
+	}
+	return err
+}
+
+// digestAnswer is one member's digest, as far as the leader came to know it.
+type digestAnswer struct {
+	id    string
+	voter bool
+	sum   string // empty where unknown
+}
+
+// collect asks all members of the latest configuration for their digests. It gives
+// the others some time more than this node takes itself for its own.
+func (n *Node) collect(ctx context.Context, own *digest) ([]digestAnswer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	began := time.Now()
+	servers := n.servers()
+	answers := make([]digestAnswer, len(servers))
+	var others sync.WaitGroup
+	for i, s := range servers {
+		a := &answers[i]
+		a.id, a.voter = string(s.ID), s.Suffrage == raft.Voter
+		if a.id == n.cfg.NodeID {
+			continue
+		}
+		others.Go(func() {
+			err := n.ask(ctx, a.id, request{kind: kindDigest, body: digestRequest{own.nonce, own.index}, answer: &a.sum})
+			if err != nil {
+				a.sum = ""
+				n.log.Info("no digest for an audit", "from", a.id, "index", own.index, "error", err)
+			}
+		})
+	}
+	own, err := n.audits.await(ctx, own.nonce, own.index)
+	if err == nil {
+		late := time.AfterFunc(auditGrace+auditPatience*time.Since(began), cancel)
+		defer late.Stop()
+	} else {
+		cancel()
+	}
+	others.Wait()
+	for i := range answers {
+		if answers[i].id == n.cfg.NodeID && err == nil {
+			answers[i].sum = own.sum
+		}
+	}
+	return answers, err
+}
+
+// judge says who differs. Right is the digest that a majority of the voters holds;
+// where none has one, the leader's counts: its replies are what clients have seen.
+func judge(leader string, answers []digestAnswer) system.AuditReport {
+	var r system.AuditReport
+	held, voters := map[string]int{}, 0
+	for _, a := range answers {
+		if a.id == leader {
+			r.Digest = a.sum
+		}
+		if a.voter {
+			voters++
+			held[a.sum]++
+		}
+	}
+	for sum, count := range held {
+		if sum != "" && count > voters/2 {
+			r.Digest = sum
+		}
+	}
+	r.Verdict = system.AuditOK
+	for _, a := range answers {
+		d := system.NodeDigest{ID: a.id, Digest: a.sum, Verdict: system.AuditOK}
+		switch {
+		case a.sum == "":
+			d.Verdict = system.AuditUnknown
+			if r.Verdict == system.AuditOK {
+				r.Verdict = system.AuditIncomplete
+			}
+		case a.sum != r.Digest:
+			d.Verdict, r.Verdict = system.AuditDiffers, system.AuditDiffers
+		}
+		r.Nodes = append(r.Nodes, d)
+	}
+	slices.SortFunc(r.Nodes, func(a, b system.NodeDigest) int { return strings.Compare(a.ID, b.ID) })
+	return r
+}
+
+// tell has every member that answered know the outcome; one that differs has it on
+// its disk when this returns. This node comes last, for it may lead no more then.
+func (n *Node) tell(ctx context.Context, r ruling) {
+	ctx, cancel := context.WithTimeout(ctx, adminWait)
+	defer cancel()
+	var told sync.WaitGroup
+	for _, d := range r.Report.Nodes {
+		if d.Verdict == system.AuditDiffers {
+			n.log.Error("AUDIT: A NODE HAS DIVERGED; RAFT.REBUILD replaces its state", "diverged", d.ID, "index", r.Report.Index, "digest", d.Digest, "right", r.Report.Digest)
+		}
+		if d.ID == n.cfg.NodeID || d.Verdict == system.AuditUnknown {
+			continue
+		}
+		told.Go(func() {
+			if err := n.ask(ctx, d.ID, request{kind: kindRuling, body: r}); err != nil {
+				n.log.Error("a node was not told how an audit ended", "untold", d.ID, "verdict", d.Verdict, "error", err)
+			}
+		})
+	}
+	told.Wait()
+	if err := n.heed(r); err != nil {
+		n.log.Error("that this node has diverged is not on its disk", "error", err)
+	}
+}
+
+// heed takes note of how an audit ended: a node whose state is not the right one
+// serves no more.
+func (n *Node) heed(r ruling) error {
+	n.audits.note(r.Report)
+	own := n.audits.find(r.Nonce)
+	if own == nil || own.sum == "" || own.sum == r.Report.Digest {
+		return nil
+	}
+	return n.diverged.set(divergence{Index: own.index, Digest: own.sum, Right: r.Report.Digest, Found: time.Now().Unix()})
+}
+
+// auditNowAndThen runs audits by itself, on the leader, at the interval of the
+// configuration, give or take a tenth so that several clusters do not fall into step.
+func (n *Node) auditNowAndThen() {
+	interval := n.cfg.AuditInterval
+	for interval > 0 {
+		pause(n.ctx, interval-interval/10+rand.N(interval/5+1))
+		if n.ctx.Err() != nil {
+			return
+		}
+		last := time.Unix(n.audits.report().Time, 0)
+		if _, ok := n.serving(); !ok || len(n.audits.turn) > 0 || time.Since(last) < interval/2 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, max(interval, time.Minute))
+		report, err := n.auditHere(ctx)
+		cancel()
+		if err != nil {
+			n.log.Warn("audit", "error", err)
+			continue
+		}
+		n.log.Info("audit", "index", report.Index, "verdict", report.Verdict, "digest", report.Digest)
+	}
+}

@@ -1,0 +1,89 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// store is the path of one of Raft's stores: beside identity.json, or, after a
+// recover, in the directory that it names.
+func (d *dataDir) store(name string) string { return filepath.Join(d.path, d.id.StoresIn, name) }
+
+// readIdentity reads and checks identity.json. Its errors are one line that says
+// what to do; that the file is not there is fs.ErrNotExist.
+func readIdentity(dir string) (id identity, err error) {
+	path := filepath.Join(dir, identityFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	if err != nil {
+		return id, fmt.Errorf("data dir: %w", err)
+	}
+	if err := json.Unmarshal(text, &id); err == nil && id.Format != 1 {
+		return id, fmt.Errorf("%s has format %d, which this version does not know; use the version that wrote it, or a newer one", path, id.Format)
+	}
+	sum, err := identitySum(text)
+	if err != nil || id.UUID == "" || id.State == "" || id.Sum != "" && id.Sum != sum {
+		return id, fmt.Errorf("%s is damaged; restore it from a backup, or start this node anew under another --node-id and --data-dir", path)
+	}
+	return id, nil
+}
+
+// identitySum is a checksum over all of an identity but itself: a flipped bit
+// may leave JSON that still can be read.
+func identitySum(text []byte) (string, error) {
+	var fields map[string]any
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(&fields); err != nil {
+		return "", err
+	}
+	delete(fields, "sum")
+	plain, err := json.Marshal(fields)
+	return fmt.Sprintf("%08x", crc32.Checksum(plain, crc32.MakeTable(crc32.Castagnoli))), err
+}
+
+// sealed returns the identity with its checksum.
+func (id identity) sealed() (identity, error) {
+	id.Sum = ""
+	text, err := json.Marshal(id)
+	if err == nil {
+		id.Sum, err = identitySum(text)
+	}
+	return id, err
+}
+
+// holdStopped keeps nodes from starting on a data directory until the returned
+// function is called; how is LOCK_SH, which changes nothing, or LOCK_EX.
+func holdStopped(dir string, how int) (release func(), err error) {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("data dir: %w", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s is no directory", dir)
+	}
+	lock, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) && how == syscall.LOCK_EX {
+		lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil // every node that runs has made one
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data dir: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), how|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("a node runs on data dir %s; stop it first", dir)
+	}
+	return func() { lock.Close() }, nil
+}

@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/raftkv/raftkv/tests/cluster/proc"
+)
+
+// A node that is told to join under an id that is in use ends, and says in one
+// line what to do; the cluster does not notice.
+func TestJoinUnderTakenID(t *testing.T) {
+	c := proc.StartCluster(t, 3)
+	for _, taken := range []string{"node1", "node3"} {
+		n := proc.NewNode(t, taken, "--join", c.Nodes[0].Raft).Start()
+		var status *exec.ExitError
+		if err := n.Wait(patience); !errors.As(err, &status) {
+			t.Errorf("%s: ended with %v, want a status other than 0", taken, err)
+		}
+		if line := lastLine(n.LogTail(1)); !strings.Contains(line, "in use") || !strings.Contains(line, "--node-id") {
+			t.Errorf("%s: its last line is %q", taken, line)
+		}
+	}
+	c.WaitVoters(3)
+	c.Leader().MustDo("SET", "k", "v")
+}
+
+// A seed that cannot be reached, or is no Raft address, is named once, and asked
+// again until it is there.
+func TestJoinUnreachableSeed(t *testing.T) {
+	first := proc.NewNode(t, "node1")
+	stranger := proc.NewNode(t, "stranger").Start().WaitReady(patience)
+	n := proc.NewNode(t, "node2", "--join", first.Raft+","+stranger.RESP).Start()
+	warnings := func() (count int, line string) {
+		for l := range strings.Lines(n.LogTail(1000)) {
+			if strings.Contains(l, "keeps trying") {
+				count, line = count+1, l
+			}
+		}
+		return count, line
+	}
+	proc.Eventually(t, patience, "it warns", func() error {
+		if count, _ := warnings(); count == 0 {
+			return errors.New("no warning yet")
+		}
+		return nil
+	})
+	first.Start().WaitReady(patience)
+	proc.Eventually(t, patience, "it has joined", func() error { return n.Ready() })
+	count, line := warnings()
+	for _, part := range []string{"cannot reach " + first.Raft, stranger.RESP + " is not the Raft address"} {
+		if !strings.Contains(line, part) {
+			t.Errorf("it warned %q, want %q in it", line, part)
+		}
+	}
+	// The second seed's text may come a moment after the first's, not more.
+	if count > 2 {
+		t.Errorf("%d warnings of the same", count)
+	}
+}
+
+// Clients that still come to a removed node are sent to the cluster it left.
+func TestClientsOfRemovedNode(t *testing.T) {
+	c := proc.StartCluster(t, 3)
+	gone := c.Follower()
+	leader := c.Leader()
+	leader.MustDo("SET", "k", "v")
+	leader.MustDo("RAFT.LEAVE", gone.ID)
+	proc.Eventually(t, patience, "it knows that it was removed", func() error {
+		s, err := gone.Status()
+		if err == nil && (s.Role != "removed" || s.Leader != leader.RESP || len(s.Nodes) != 2) {
+			err = errors.New(s.Role + " " + s.Leader)
+		}
+		return err
+	})
+	for _, cmd := range [][]any{{"SET", "k", "w"}, {"GET", "k"}, {"DBSIZE"}, {"FLUSHALL"}} {
+		if _, err := gone.Do(cmd...); err == nil || !strings.HasPrefix(err.Error(), "MOVED ") || !strings.HasSuffix(err.Error(), " "+leader.RESP) {
+			t.Errorf("%v: %v, want MOVED to %s", cmd, err, leader.RESP)
+		}
+	}
+	if _, err := gone.ReadOnly().Get(ctx, "k").Result(); err == nil {
+		t.Error("it answered a read after READONLY")
+	}
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{gone.RESP}})
+	defer client.Close()
+	if got, err := client.Get(ctx, "k").Result(); got != "v" || err != nil {
+		t.Errorf("a cluster client that knows the removed node only: %q, %v", got, err)
+	}
+	proc.Eventually(t, patience, "its slots name the remaining two", func() error {
+		slots, err := gone.Client().ClusterSlots(ctx).Result()
+		if err == nil && (len(slots) != 1 || len(slots[0].Nodes) != 2 || slots[0].Nodes[0].Addr != leader.RESP) {
+			err = fmt.Errorf("%+v", slots)
+		}
+		return err
+	})
+}

@@ -1,0 +1,146 @@
+package disk
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/raftkv/raftkv/tests/cluster/proc"
+)
+
+// Two of three nodes are lost for good: the third goes on alone with all that was
+// acknowledged, fresh nodes join it, and what comes back of the old cluster is
+// refused and disturbs nothing.
+func TestRecover(t *testing.T) {
+	c := proc.StartCluster(t, 3)
+	keys := fill(t, c.Leader(), "early", 300)
+	c.Leader().MustDo("RAFT.SNAPSHOT")
+	keys = append(keys, fill(t, c.Leader(), "late", 300)...)
+	for _, n := range c.Nodes {
+		c.WaitCaughtUp(n)
+	}
+	survivor, returns := c.Nodes[0], c.Nodes[1]
+
+	if out, status := raftkv(t, "check", "--data-dir", survivor.Dir); status != 1 || !strings.Contains(out, "a node runs") {
+		t.Errorf("check of a running node: status %d, %q", status, out)
+	}
+	survivor.Kill()
+	refuseWhileQuorum(t, survivor, c)
+	for _, n := range c.Nodes {
+		n.Kill()
+	}
+	returnsDir := copyOf(t, returns.Dir)
+	check(t, os.RemoveAll(returns.Dir))
+	check(t, os.RemoveAll(c.Nodes[2].Dir))
+	old := report(t, survivor.Dir)
+
+	if out, status := raftkv(t, "recover", "--data-dir", survivor.Dir); status != 1 || !strings.Contains(out, "not confirmed") {
+		t.Errorf("without a confirmation: status %d, %q", status, out)
+	}
+	out, status := raftkv(t, "recover", "--data-dir", survivor.Dir, "--compare", returnsDir, "--yes")
+	if status != 0 || !strings.Contains(out, "may hold writes") || !strings.Contains(out, "are lost") {
+		t.Fatalf("recover: status %d, %q", status, out)
+	}
+	now := report(t, survivor.Dir)
+	if now.ClusterID == old.ClusterID || len(now.Configuration.Voters) != 1 || now.Term < old.Term {
+		t.Errorf("recovered: %+v, was %+v", now, old)
+	}
+
+	survivor.Flags = nil
+	survivor.Start().WaitReady(patience)
+	checkAll(t, survivor, keys)
+	r := &proc.Cluster{Nodes: []*proc.Node{survivor}}
+	for _, id := range []string{"fresh1", "fresh2"} {
+		fresh := proc.NewNode(t, id).Start().WaitReady(patience)
+		survivor.MustDo("RAFT.JOIN", id, fresh.Raft)
+		r.Add(fresh)
+	}
+	oldMemberReturns(t, returns, returnsDir, survivor)
+	keys = append(keys, fill(t, survivor, "after", 100)...)
+	for _, n := range r.Nodes {
+		proc.Eventually(t, patience, n.ID+" has all", func() error {
+			if missing := lost(t, n, keys); len(missing) > 0 {
+				return errors.New("it lacks " + missing[0])
+			}
+			return nil
+		})
+	}
+	survivor.Kill()
+	survivor.Start().WaitReady(patience)
+	checkAll(t, survivor, keys)
+}
+
+// refuseWhileQuorum: two of three live, so nothing is to be recovered.
+func refuseWhileQuorum(t *testing.T, stopped *proc.Node, c *proc.Cluster) {
+	t.Helper()
+	before := report(t, stopped.Dir)
+	out, status := raftkv(t, "recover", "--data-dir", stopped.Dir, "--yes")
+	if status != 1 || !strings.Contains(out, "a quorum can be reached") || !strings.Contains(out, "node2 at "+c.Nodes[1].Raft) {
+		t.Errorf("while a quorum lives: status %d, %q", status, out)
+	}
+	// One that lives is enough too: it and this one are two of three.
+	c.Nodes[2].Kill()
+	out, status = raftkv(t, "recover", "--data-dir", stopped.Dir, "--yes")
+	if status != 1 || !strings.Contains(out, "a quorum can be reached") {
+		t.Errorf("while one other lives: status %d, %q", status, out)
+	}
+	if after := report(t, stopped.Dir); after.ClusterID != before.ClusterID || after.State != before.State {
+		t.Errorf("a refused recover changed %+v into %+v", before, after)
+	}
+}
+
+// oldMemberReturns starts an old member's copy beside the new cluster: it can
+// neither join nor lead nor be heard.
+func oldMemberReturns(t *testing.T, n *proc.Node, dir string, member *proc.Node) {
+	t.Helper()
+	n.Dir = dir
+	n.Flags = []string{"--join", member.Raft}
+	term := status(t, member).Term
+	n.Start()
+	proc.Eventually(t, patience, "the old member hears why", func() error {
+		if log := n.LogTail(200); !strings.Contains(log, "of cluster") {
+			return errors.New(lastLine(log))
+		}
+		return nil
+	})
+	if _, err := member.Do("RAFT.JOIN", n.ID, n.Raft); err == nil || !strings.Contains(err.Error(), "already holds cluster") {
+		t.Errorf("joining the old member: %v", err)
+	}
+	if _, err := n.Do("SET", "stray", "1"); err == nil {
+		t.Error("the old member took a write")
+	}
+	if got := status(t, member); got.Term != term || got.Role != "leader" {
+		t.Errorf("the old member disturbed the new cluster: term %d, %s; was %d", got.Term, got.Role, term)
+	}
+	n.Kill()
+}
+
+func status(t *testing.T, n *proc.Node) *proc.Status {
+	t.Helper()
+	s, err := n.Status()
+	check(t, err)
+	return s
+}
+
+// checked is what raftkv check prints as JSON, as far as it is looked at.
+type checked struct {
+	ClusterID     string `json:"cluster_id"`
+	State         string `json:"state"`
+	Term          int64  `json:"term"`
+	Configuration struct {
+		Voters []string `json:"voters"`
+	} `json:"configuration"`
+	Findings []string `json:"findings"`
+}
+
+// report checks a sound data directory.
+func report(t *testing.T, dir string) (r checked) {
+	t.Helper()
+	out, status := raftkv(t, "check", "--data-dir", dir, "--format", "json")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != 0 || len(r.Findings) > 0 {
+		t.Fatalf("check: status %d, %v, %s", status, err, out)
+	}
+	return r
+}
