@@ -19,7 +19,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill chaos cover docs clean redis left-out
+.PHONY: help build run test race lint fuzz kill powerloss chaos cover docs clean redis left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ chaos: ## put NODES (3) nodes under faults for DURATION (4m) and check what clie
 stale: ## try ROUNDS (100) times to get a stale read from a deposed leader, without and with a learner
 	RAFTKV_STALE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestNoStaleRead$$' ./tests/cluster
 
+powerloss: ROUNDS = 20
+powerloss: ## cut the power of one and of three nodes ROUNDS (20) times under load and count what was lost (root)
+	RAFTKV_POWERLOSS_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestPowerLoss$$' ./tests/disk
+
 cover: ## run all tests and print how much of each function they reach
 	$(GO) test -timeout 20m -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
@@ -86,7 +90,14 @@ redis:
 	fi
 
 left-out:
-	@if ! command -v redis-check-rdb >/dev/null && ! command -v redis-server >/dev/null; then \
-		echo "LEFT OUT: the comparison with the real Redis (install redis-tools, version 7.0)"; \
-		[ "$$CI" != true ]; \
-	fi
+	@left=; \
+	if ! command -v redis-check-rdb >/dev/null && ! command -v redis-server >/dev/null; then \
+		echo "LEFT OUT: the comparison with the real Redis (install redis-tools, version 7.0)"; left=1; \
+	fi; \
+	if ! unshare -n true 2>/dev/null && ! unshare -Urn true 2>/dev/null; then \
+		echo "LEFT OUT: the cluster under faults, tests/chaos (it needs Linux, and root or user namespaces)"; left=1; \
+	fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v mkfs.ext4 >/dev/null || ! [ -e /dev/loop-control ]; then \
+		echo "LEFT OUT: power loss, tests/disk (it needs root, mkfs.ext4 and loop devices)"; left=1; \
+	fi; \
+	[ -z "$$left" ] || [ "$$CI" != true ]

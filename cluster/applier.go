@@ -16,7 +16,12 @@ import (
 
 // applier is the Machine as the library sees it (raft.FSM). The library calls it
 // from one goroutine, but for Persist.
-type applier struct{ n *Node }
+type applier struct {
+	n *Node
+	// unreadable is why the snapshot at start could not be restored; the library's
+	// own error does not tell.
+	unreadable error
+}
 
 var _ raft.ConfigurationStore = (*applier)(nil)
 
@@ -140,6 +145,7 @@ func (a *applier) Restore(rc io.ReadCloser) error {
 	defer rc.Close()
 	n := a.n
 	if err := n.machine.Restore(rc); err != nil {
+		a.unreadable = err
 		return err
 	}
 	at := n.machine.Applied().Index

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -200,6 +201,12 @@ type digestRequest struct {
 	Index uint64
 }
 
+// digestReply is the answer. Form is fsm.DigestForm of the program that made it.
+type digestReply struct {
+	Form int
+	Sum  string
+}
+
 // ruling tells a node how an audit ended.
 type ruling struct {
 	Nonce  string
@@ -214,7 +221,7 @@ func (n *Node) handleAudits() {
 		if err != nil {
 			return nil, err
 		}
-		return d.sum, nil
+		return digestReply{fsm.DigestForm, d.sum}, nil
 	})
 	handle(n, kindRuling, false, func(_ context.Context, r *ruling) (any, error) { return struct{}{}, n.heed(*r) })
 	handle(n, kindRebuild, false, func(ctx context.Context, _ *struct{}) (any, error) { return struct{}{}, n.rebuildHere(ctx) })
@@ -304,14 +311,13 @@ func (n *Node) collect(ctx context.Context, own *digest) ([]digestAnswer, error)
 			continue
 		}
 		others.Go(func() {
-			err := n.ask(ctx, a.id, request{kind: kindDigest, body: digestRequest{own.nonce, own.index}, answer: &a.sum})
-			if err != nil {
-				a.sum = ""
+			var err error
+			if a.sum, err = n.askDigest(ctx, a.id, own); err != nil {
 				n.log.Info("no digest for an audit", "from", a.id, "index", own.index, "error", err)
 			}
 		})
 	}
-	own, err := n.audits.await(ctx, own.nonce, own.index)
+	made, err := n.audits.await(ctx, own.nonce, own.index)
 	if err == nil {
 		late := time.AfterFunc(auditGrace+auditPatience*time.Since(began), cancel)
 		defer late.Stop()
@@ -321,10 +327,23 @@ func (n *Node) collect(ctx context.Context, own *digest) ([]digestAnswer, error)
 	others.Wait()
 	for i := range answers {
 		if answers[i].id == n.cfg.NodeID && err == nil {
-			answers[i].sum = own.sum
+			answers[i].sum = made.sum
 		}
 	}
 	return answers, err
+}
+
+// askDigest asks a node for its digest of the place that one of this node's is of.
+func (n *Node) askDigest(ctx context.Context, id string, own *digest) (string, error) {
+	var r digestReply
+	err := n.ask(ctx, id, request{kind: kindDigest, body: digestRequest{own.nonce, own.index}, answer: &r})
+	switch {
+	case err != nil:
+		return "", err
+	case r.Form != fsm.DigestForm:
+		return "", fmt.Errorf("its program makes digests of form %d, this one of form %d", r.Form, fsm.DigestForm)
+	}
+	return r.Sum, nil
 }
 
 // judge says who differs. Right is the digest that a majority of the voters holds;

@@ -39,6 +39,7 @@ type bookFile struct {
 	Addresses map[string]string `json:"addresses"`
 	Index     uint64            `json:"index"`
 	Members   []system.Member   `json:"members"`
+	Sum       string            `json:"sum,omitempty"` // a checksum of the rest
 }
 
 func openBook(path string, log *slog.Logger) *book {
@@ -46,16 +47,28 @@ func openBook(path string, log *slog.Logger) *book {
 	var file bookFile
 	text, err := os.ReadFile(path)
 	if err == nil {
-		err = json.Unmarshal(text, &file)
+		file, err = readBook(text)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-	case err != nil || file.Addresses == nil:
+	case err != nil:
 		log.Warn("address book not readable; starting with an empty one", "file", path, "error", err)
 	default:
 		b.addrs, b.members, b.at = file.Addresses, file.Members, file.Index
 	}
 	return b
+}
+
+// readBook decodes a book that is whole.
+func readBook(text []byte) (file bookFile, err error) {
+	if err := json.Unmarshal(text, &file); err != nil {
+		return file, err
+	}
+	sum, err := jsonSum(text)
+	if err == nil && (file.Addresses == nil || file.Sum != "" && file.Sum != sum) {
+		err = errors.New("wrong checksum")
+	}
+	return file, err
 }
 
 // resolve returns the address of a node.
@@ -106,7 +119,11 @@ func (b *book) write() {
 	b.mu.RLock()
 	file := bookFile{Addresses: maps.Clone(b.addrs), Index: b.at, Members: b.members}
 	b.mu.RUnlock()
-	if err := writeFileDurably(b.path, file); err != nil {
+	sum, err := sumOf(file)
+	if file.Sum = sum; err == nil {
+		err = writeFileDurably(b.path, file)
+	}
+	if err != nil {
 		b.log.Warn("address book not written", "file", b.path, "error", err)
 	}
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -124,10 +123,13 @@ func (r *Report) book(path string) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
+	var book bookFile
 	if err == nil {
-		err = json.Unmarshal(text, &r.Addresses)
+		book, err = readBook(text)
 	}
-	if err != nil {
+	if err == nil {
+		r.Addresses = book.Addresses
+	} else {
 		r.find(fmt.Errorf("%s cannot be read (%v); delete it, the node learns the addresses anew", path, err))
 	}
 }

@@ -155,7 +155,11 @@ func (g *guardedLog) DeleteRange(min, max uint64) error {
 		g.d.short.Store(true)
 		return err
 	}
-	return g.d.halt(fmt.Errorf("the Raft log cannot be cut: %w", err))
+	err = fmt.Errorf("the Raft log cannot be cut: %w", err)
+	if g.d.armed.Load() {
+		g.d.n.fail(err) // the library stops what it was at, and does nothing with the rest
+	}
+	return err
 }
 
 // guardedVote is the term and the vote as the library sees them. The library

@@ -145,8 +145,8 @@ func (d *dataDir) create(nodeID string) error {
 
 // save makes id durable, and only then the one in memory.
 func (d *dataDir) save(id identity) error {
-	id, err := id.sealed()
-	if err != nil {
+	sum, err := sumOf(id)
+	if id.Sum = sum; err != nil {
 		return err
 	}
 	if err := writeFileDurably(d.file(identityFile), id); err != nil {

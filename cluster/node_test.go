@@ -29,6 +29,7 @@ type testNode struct {
 	dir     string
 	addr    string
 	wall    func() time.Time
+	wait    time.Duration // for a leader
 	audits  time.Duration // the interval; 0: none by themselves
 }
 
@@ -46,7 +47,7 @@ func freeAddr(t *testing.T) string {
 // newNode makes a node that is not started yet.
 func newNode(t *testing.T, id string) *testNode {
 	t.Helper()
-	return &testNode{dir: filepath.Join(t.TempDir(), id), addr: freeAddr(t), wall: time.Now}
+	return &testNode{dir: filepath.Join(t.TempDir(), id), addr: freeAddr(t), wall: time.Now, wait: 5 * time.Second}
 }
 
 // run opens and starts the node under its data directory.
@@ -60,7 +61,7 @@ func (tn *testNode) run(t *testing.T, id string, join ...string) {
 	n, err := Open(Config{
 		NodeID: id, DataDir: tn.dir, RaftAddr: tn.addr, RaftAdvertise: tn.addr,
 		RESPAdvertise: "127.0.0.1:6" + id[len(id)-1:], HTTPAdvertise: "127.0.0.1:8" + id[len(id)-1:],
-		Join: join, LeaderWait: 5 * time.Second, Clock: tn.wall, AuditInterval: tn.audits,
+		Join: join, LeaderWait: tn.wait, Clock: tn.wall, AuditInterval: tn.audits,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", id),
 	}, tn.machine)
 	if err != nil {

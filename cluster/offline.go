@@ -30,16 +30,16 @@ func readIdentity(dir string) (id identity, err error) {
 	if err := json.Unmarshal(text, &id); err == nil && id.Format != 1 {
 		return id, fmt.Errorf("%s has format %d, which this version does not know; use the version that wrote it, or a newer one", path, id.Format)
 	}
-	sum, err := identitySum(text)
+	sum, err := jsonSum(text)
 	if err != nil || id.UUID == "" || id.State == "" || id.Sum != "" && id.Sum != sum {
 		return id, fmt.Errorf("%s is damaged; restore it from a backup, or start this node anew under another --node-id and --data-dir", path)
 	}
 	return id, nil
 }
 
-// identitySum is a checksum over all of an identity but itself: a flipped bit
-// may leave JSON that still can be read.
-func identitySum(text []byte) (string, error) {
+// jsonSum is a checksum over all fields of a JSON object but "sum": a flipped bit
+// may leave JSON that can still be read.
+func jsonSum(text []byte) (string, error) {
 	var fields map[string]any
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -51,14 +51,13 @@ func identitySum(text []byte) (string, error) {
 	return fmt.Sprintf("%08x", crc32.Checksum(plain, crc32.MakeTable(crc32.Castagnoli))), err
 }
 
-// sealed returns the identity with its checksum.
-func (id identity) sealed() (identity, error) {
-	id.Sum = ""
-	text, err := json.Marshal(id)
-	if err == nil {
-		id.Sum, err = identitySum(text)
+// sumOf is jsonSum of what v is as JSON.
+func sumOf(v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "", err
 	}
-	return id, err
+	return jsonSum(text)
 }
 
 // holdStopped keeps nodes from starting on a data directory until the returned

@@ -26,6 +26,7 @@ const (
 // none yet, and starts the library's node. A founder that has not done so yet
 // bootstraps. n.mu is held.
 func (n *Node) startRaft() error {
+	n.disk.armed.Store(false)
 	logs, votes, err := n.openStores()
 	if err != nil {
 		return err
@@ -54,7 +55,11 @@ func (n *Node) startRaft() error {
 	notify := make(chan bool, 16)
 	conf := n.raftConfig()
 	conf.NotifyCh = notify
-	r, err := raft.NewRaft(conf, &applier{n}, store, stable, snaps, n.trans.Raft())
+	machine := &applier{n: n}
+	r, err := raft.NewRaft(conf, machine, store, stable, snaps, n.trans.Raft())
+	if err != nil && machine.unreadable != nil {
+		return closeStores(machine.unreadable)
+	}
 	if err != nil {
 		return closeStores(fmt.Errorf("start Raft: %w", err))
 	}

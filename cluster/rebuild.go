@@ -65,6 +65,8 @@ func (n *Node) Rebuild(ctx context.Context, id string) error {
 func (n *Node) rebuildHere(ctx context.Context) error {
 	r := n.raft.Load()
 	switch {
+	case n.ctx.Err() != nil:
+		return system.ErrShutdown
 	case r == nil:
 		return refusedf("%s is in no cluster that it could be rebuilt from", n.cfg.NodeID)
 	case r.State() == raft.Leader:
@@ -113,11 +115,7 @@ func (n *Node) runRebuild(rb *rebuild) error {
 		return fail(err)
 	}
 	rb.source <- from
-	select {
-	case err = <-rb.ended:
-	case <-rb.ctx.Done():
-		err = errors.New("this node does not get as far in the log as the leader")
-	}
+	err = n.awaitTakeOver(rb, from.Index)
 	n.letGo(from.From, rb.nonce)
 	if err != nil {
 		n.log.Error("not rebuilt", "error", err)
@@ -131,6 +129,29 @@ func (n *Node) runRebuild(rb *rebuild) error {
 	}
 	n.log.Warn("this node's state was rebuilt from the leader's", "leader", from.From, "index", from.Index, "bytes", from.Size)
 	return nil
+}
+
+// awaitTakeOver waits for what the applier makes of a rebuild.
+func (n *Node) awaitTakeOver(rb *rebuild, index uint64) error {
+	for {
+		applied := n.applied.C()
+		passed := n.visible.Load() >= index
+		select {
+		case err := <-rb.ended:
+			return err
+		default:
+		}
+		if passed { // a snapshot of the leader's skipped it
+			return errors.New("this node did not come by that place in the log; run it again")
+		}
+		select {
+		case err := <-rb.ended:
+			return err
+		case <-applied:
+		case <-rb.ctx.Done():
+			return errors.New("this node does not get as far in the log as the leader")
+		}
+	}
 }
 
 // letGo tells the leader that what lies ready is needed no more. Where that fails

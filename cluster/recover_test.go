@@ -30,7 +30,7 @@ func survivor(t *testing.T, snapshot bool) string {
 	must(t, os.Mkdir(dir, 0o700))
 	d := &dataDir{path: dir}
 	must(t, d.save(identity{Format: 1, NodeID: "n1", UUID: oldCluster, State: founded, Cluster: oldCluster, Stores: true, Bootstrapped: true}))
-	must(t, writeFileDurably(d.file(peersFile), map[string]string{"n2": "127.0.0.1:1"}))
+	must(t, writeFileDurably(d.file(peersFile), bookFile{Addresses: map[string]string{"n2": "127.0.0.1:1"}}))
 	votes, err := logstore.CreateVote(d.file(voteFile), oldCluster)
 	must(t, err)
 	must(t, votes.SetUint64([]byte("CurrentTerm"), 7))

@@ -7,6 +7,11 @@ import (
 	"github.com/raftkv/raftkv/fsm/snapshot"
 )
 
+// DigestForm is raised with every change of the bytes that one and the same state is
+// written as: digests of different forms say nothing of each other, and are not
+// compared while the programs of a cluster differ.
+const DigestForm = 1
+
 // Snapshot is the state at one position. It may be written from any goroutine
 // while the Machine goes on, any number of times. It needs no release: what only
 // it holds is freed with it.

@@ -105,7 +105,12 @@ func (s *Session) local(reply func(w *resp.Writer) error) {
 	silent := s.takeSilence()
 	w := s.segment.localWriter()
 	mark := w.Mark()
-	if err := reply(w); err != nil {
+	s.written = false
+	err := reply(w)
+	if s.written { // what was before the mark has left w
+		mark = 0
+	}
+	if err != nil {
 		w.Truncate(mark)
 		s.writeError(w, wireError(err, nil, s))
 	}

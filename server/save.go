@@ -143,7 +143,7 @@ func shutdownOptions(args [][]byte) (save, force, abort bool, err error) {
 
 // cmdShutdown does not answer when it succeeds: the connection's end is the answer.
 // A shutdown that has begun goes on, so there is never one to abort.
-func cmdShutdown(s *Session, args [][]byte, w *resp.Writer) error {
+func cmdShutdown(s *Session, args [][]byte, _ *resp.Writer) error {
 	save, force, abort, err := shutdownOptions(args[1:])
 	switch {
 	case err != nil:
@@ -157,9 +157,7 @@ func cmdShutdown(s *Session, args [][]byte, w *resp.Writer) error {
 		if !s.srv.saver.running.CompareAndSwap(false, true) {
 			return errSaving
 		}
-		mark := w.Mark()
-		err := s.change(w, s.srv.save)
-		w.Truncate(mark)
+		err := s.await(s.srv.save)
 		if err != nil {
 			s.srv.log.Error("the snapshot before SHUTDOWN failed", "error", err)
 			if !force {

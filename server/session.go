@@ -40,6 +40,7 @@ type Session struct {
 	armed     bool // the connection has a read deadline
 	closing   bool // close once the replies are written
 	remote    bool // a command forwarded by another node: never forwarded again
+	written   bool // a wait has sent what the output held
 	executing bool // a queued session command runs within EXEC: nothing may wait
 	txn       *transaction
 	watches   []system.Watch
@@ -304,6 +305,7 @@ func (s *Session) block(wait func(ctx context.Context)) {
 	if s.out.flush() != nil {
 		return
 	}
+	s.written = true
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	defer context.AfterFunc(s.srv.stopping, cancel)()

@@ -17,7 +17,7 @@ type Check struct {
 type Recover struct {
 	DataDir string   `group:"node" required:"" placeholder:"DIR" type:"plain" help:"Data directory of the stopped node that is to go on alone."`
 	Ask     []string `group:"addresses" placeholder:"ADDR" help:"More Raft addresses at which a member may live, besides those that the directory knows."`
-	Compare []string `group:"node" placeholder:"DIR" type:"plain" help:"Data directories of the other survivors: it is refused where one of them holds more."`
+	Compare []string `group:"node" placeholder:"DIR" help:"Data directories of the other survivors: it is refused where one of them holds more."`
 	Yes     bool     `group:"other" help:"Do it without asking."`
 	Help    bool     `group:"other" short:"h" help:"Print this help."`
 }

@@ -29,6 +29,7 @@ type node struct {
 	leader   system.Member
 	self     bool
 	known    bool
+	role     system.Role // leader if empty
 	barrier  error
 	member   error
 	joined   system.JoinRequest
@@ -79,8 +80,12 @@ func (n *node) Status(context.Context) system.Status {
 	m := func(id string) system.Member {
 		return system.Member{ID: id, Raft: id + ":8000", RESP: id + ":6379", HTTP: id + ":8080"}
 	}
+	role := system.Leader
+	if n.role != "" {
+		role = n.role
+	}
 	return system.Status{
-		NodeID: "n1", ClusterID: "c", Role: system.Leader, Term: 3, Leader: m("n1"), CommitIndex: 9, AppliedIndex: 9, LastLogIndex: 9,
+		NodeID: "n1", ClusterID: "c", Role: role, Term: 3, Leader: m("n1"), CommitIndex: 9, AppliedIndex: 9, LastLogIndex: 9,
 		Nodes: []system.MemberStatus{
 			{Member: m("n1"), Role: system.Leader, Reachable: true, MatchIndex: 9},
 			{Member: m("n2"), Role: system.Follower},
@@ -523,6 +528,8 @@ func TestHealth(t *testing.T) {
 		n.barrier, n.leader, n.self, n.known = tt.err, system.Member{ID: tt.leader}, tt.self, tt.known
 		expect(t, "GET", url+"/readyz", "", 503, `{"error":"not ready: `+tt.want+`"}`)
 	}
+	n.barrier, n.role = &system.NotLeaderError{Leader: system.Member{ID: "n2"}}, system.Diverged
+	expect(t, "GET", url+"/readyz", "", 503, `{"error":"not ready: this node's state differs from the others': RAFT.REBUILD replaces it"}`)
 	n.barrier = nil
 	expect(t, "GET", url+"/readyz", "", 200, `{"status":"ready"}`)
 	expect(t, "HEAD", url+"/readyz", "", 200, "")

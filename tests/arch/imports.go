@@ -61,6 +61,7 @@ var owners = []struct {
 	{"github.com/goccy/go-yaml", []string{"server/config"}},
 	{"github.com/prometheus", []string{"server/metrics"}},
 	{"github.com/redis/go-redis", []string{"tests/**"}},
+	{"github.com/anishathalye/porcupine", []string{"tests/**"}},
 	{"github.com/yuin/gopher-lua", []string{"fsm/script"}},
 	{"github.com/vishvananda", []string{"tests/chaos/network"}},
 }

@@ -60,6 +60,7 @@ func TestPlanted(t *testing.T) {
 		{"its store too", Imports, "fsm/x.go", imports("fsm", "github.com/hashicorp/raft-boltdb/v2"), "belongs to cluster"},
 		{"go-redis is for tests", Imports, "server/x_test.go", imports("server", "github.com/redis/go-redis/v9"), "belongs to tests"},
 		{"go-redis in tests", Imports, "tests/clients/x_test.go", imports("clients", "github.com/redis/go-redis/v9"), ""},
+		{"porcupine is for tests", Imports, "cluster/x_test.go", imports("cluster", "github.com/anishathalye/porcupine"), "belongs to tests"},
 		{"Prometheus has one owner", Imports, "server/x.go", imports("server", "github.com/prometheus/client_golang/prometheus"), "belongs to server/metrics"},
 		{"a stranger has none", Imports, "server/x.go", imports("server", "example.com/leftpad"), "has no owner"},
 		{"leak checks are for tests", Imports, "cluster/x.go", imports("cluster", "go.uber.org/goleak"), "has no owner"},

@@ -25,32 +25,22 @@ const seedEnv = "RAFTKV_CHAOS_SEED"
 
 // TestMain builds the binary where the network is still there, in case go has to
 // fetch something, and runs the tests in a network of their own.
-func TestMain(m *testing.M) {
-	if network.Inside() {
-		os.Exit(m.Run())
-	}
-	code, err := isolate()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
-func isolate() (code int, err error) {
-	if os.Getenv(proc.FaultsEnv) != "" {
-		return network.Isolate()
+func runTests(m *testing.M) (code int) {
+	if network.Inside() || os.Getenv(proc.FaultsEnv) != "" {
+		return network.Main(m.Run)
 	}
 	dir, err := os.MkdirTemp("", "raftkv-chaos-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = proc.BuildTo(filepath.Join(dir, "raftkv"), "-tags", "faults")
+	}
 	if err != nil {
-		return 0, err
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "raftkv")
-	if err := proc.BuildTo(binary, "-tags", "faults"); err != nil {
-		return 0, err
-	}
-	return network.Isolate(proc.FaultsEnv + "=" + binary)
+	return network.Main(m.Run, proc.FaultsEnv+"="+filepath.Join(dir, "raftkv"))
 }
 
 // output hands the run's lines to the test's log.

@@ -129,13 +129,14 @@ func (r *run) judge() (*Result, error) {
 		r.violate("%d times an error reply that no fault explains: %s", times, text)
 	}
 	res := &Result{Violations: r.violations}
-	res.Summary = report.Summary() + "\n" + audit.String() + "\n" + r.faultSummary()
+	res.Summary = check.TimelineText(h, h.Faults()) + "\n" + report.Summary() + "\n" + audit.String() + "\n" + r.faultSummary()
 	var errs []error
 	keep := func(file string, err error) {
 		res.Files = append(res.Files, file)
 		errs = append(errs, err)
 	}
 	keep(r.file(r.base()+".history"), h.WriteFile(r.file(r.base()+".history")))
+	keep(r.write(r.base()+".svg", func(w io.Writer) error { return check.Timeline(h, h.Faults(), w) }))
 	keep(r.write(r.base()+".log", func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s\n%s\n%s", r.log.String(), res.Summary, strings.Join(res.Violations, "\n"))
 		return err

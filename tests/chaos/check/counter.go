@@ -16,7 +16,6 @@ func counterModel() model {
 	return model{
 		kinds: []Kind{Incr, IncrBy, Get, Exists},
 		init:  counter{},
-		exact: true,
 		step: func(state any, e *event) (any, bool) {
 			next, ok := state.(counter).step(e)
 			return next, ok

@@ -51,7 +51,7 @@ func (g *graph) shortest(component []int, mask Edge) []link {
 	var best []link
 	tried := 0
 	for _, n := range component {
-		if n >= g.txns || tried == starts || (best != nil && len(best) == 2) {
+		if n >= g.txns || tried == starts || len(best) == 2 {
 			break // transactions stand before returns
 		}
 		tried++

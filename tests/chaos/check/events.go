@@ -13,14 +13,10 @@ type event struct {
 	arg     string // op.Arg, or unseen
 	call    int64
 	end     int64
-	number  int    // its place in the list
 	group   int    // of interchangeable pending operations; -1: none
 	rank    int    // its place in the group: they are done in this order
 	longest string // Append: the longest string that was read of the key
 }
-
-// free says whether the operation may be done at any time after its call, or never.
-func (e *event) free() bool { return e.pending && e.end == forever }
 
 // unseen stands for every value that no operation saw. It holds a byte that no
 // harness writes.
@@ -40,7 +36,7 @@ const unseen = "\x00unseen"
 //   - Pending operations with the same effect can be exchanged, so it is enough to try
 //     them in the order of their calls: k of them leave k+1 choices in place of 2^k.
 //
-// The models leave out more: see chained and appendStep.
+// Appends leave out more: see appendStep.
 func events(w Workload, ops []Op, cut int64) []*event {
 	var list []*event
 	for i := range ops {
@@ -64,9 +60,6 @@ func events(w Workload, ops []Op, cut int64) []*event {
 		narrowTokens(list)
 	}
 	slices.SortStableFunc(list, func(a, b *event) int { return cmp.Compare(a.call, b.call) })
-	for i, e := range list {
-		e.number = i
-	}
 	chain(list)
 	return list
 }
@@ -211,7 +204,7 @@ func chain(list []*event) {
 	groups := make(map[effect][]*event)
 	var order []effect // so that groups are numbered the same in each run
 	for _, e := range list {
-		if !e.free() {
+		if !e.pending || e.end != forever {
 			continue
 		}
 		kind := e.op.Kind

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"os"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -17,9 +16,6 @@ type model struct {
 	// have had its result. It changes neither of its arguments.
 	step  func(state any, e *event) (any, bool)
 	equal func(a, b any) bool // nil: ==
-	// exact says that the state follows from which operations are done, whatever their
-	// order. Exchanges then spare nothing: see chained.
-	exact bool
 	show  func(state any) string
 }
 
@@ -38,78 +34,36 @@ func modelOf(w Workload, bounds TTLBounds) (model, bool) {
 	return model{}, false
 }
 
-// chained is a model's state and what keeps the search from trying pending operations
-// where it need not. Of two orders that differ only in that, one is enough:
-//
-//   - Those of a group are done in the order of their ranks.
-//   - A pending operation that may be done at any later time is done as late as it can.
-//     So the operation after it must not be one that could as well come before it, nor
-//     one that makes it as if it had never been.
-//   - Two such that can change places stand in the order of their numbers.
-//
-// Each of these exchanges keeps all results and moves a pending operation later, or
-// two of them into order; so from any order that explains a history such exchanges
-// lead to one that the search does try.
+// chained is a model's state and how many of each group of interchangeable
+// operations are done, two bytes each.
 type chained struct {
 	state any
-	done  string // how many of each group are done, two bytes each
-	last  *event // the operation that led here, if it may be done at any later time
-	was   any    // the state before last
+	done  string
 }
 
 // porcupine is the model in the library's form.
 func (m model) porcupine(groups int) porcupine.Model {
-	if m.equal == nil {
-		m.equal = func(a, b any) bool { return a == b }
+	equal := m.equal
+	if equal == nil {
+		equal = func(a, b any) bool { return a == b }
 	}
 	return porcupine.Model{
-		Init: func() any { return chained{state: m.init, done: strings.Repeat("\x00\x00", groups)} },
+		Init: func() any { return chained{m.init, strings.Repeat("\x00\x00", groups)} },
 		Step: func(state, input, _ any) (bool, any) {
-			next, ok := m.advance(state.(chained), input.(*event))
-			return ok, next
+			s, e := state.(chained), input.(*event)
+			done, ok := s.advance(e)
+			if !ok {
+				return false, state
+			}
+			next, ok := m.step(s.state, e)
+			return ok, chained{next, done}
 		},
 		// done follows from which operations are done, which porcupine compares itself.
-		Equal: func(a, b any) bool {
-			s, t := a.(chained), b.(chained)
-			return s.last == t.last && m.equal(s.state, t.state) && (s.last == nil || m.equal(s.was, t.was))
-		},
+		Equal:                     func(a, b any) bool { return equal(a.(chained).state, b.(chained).state) },
 		DescribeOperation:         func(input, _ any) string { return input.(*event).String() },
 		DescribeState:             func(state any) string { return m.show(state.(chained).state) },
 		DescribeOperationMetadata: func(meta any) string { return meta.(string) },
 	}
-}
-
-// advance does e, if it is one that should be tried here.
-func (m model) advance(s chained, e *event) (chained, bool) {
-	done, ok := s.advance(e)
-	if !ok {
-		return s, false
-	}
-	state, ok := m.step(s.state, e)
-	if !ok || (s.last != nil && m.needless(s, e, state)) {
-		return s, false
-	}
-	next := chained{state: state, done: done}
-	if e.free() && !m.exact && os.Getenv("NOLAZY") == "" {
-		next.last, next.was = e, s.state
-	}
-	return next, true
-}
-
-// needless says whether e, which leads to next, should have come before s.last.
-func (m model) needless(s chained, e *event, next any) bool {
-	if e.free() && e.number > s.last.number {
-		return false
-	}
-	without, ok := m.step(s.was, e)
-	if !ok {
-		return false
-	}
-	if !e.free() && m.equal(without, next) {
-		return true // as if s.last had never been: it can as well come at the end
-	}
-	swapped, ok := m.step(without, s.last)
-	return ok && m.equal(swapped, next)
 }
 
 // advance counts e as done, if it is the next of its group.

@@ -14,7 +14,7 @@ const (
 	pictureLeft  = 90 // room for the names of the lanes
 	pictureWidth = 1200
 	pictureRight = 60
-	rateTop      = 56
+	rateTop      = 68
 	rateHeight   = 200
 	delayTop     = rateTop + rateHeight + 34
 	delayHeight  = 90

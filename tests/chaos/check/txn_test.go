@@ -353,14 +353,16 @@ func changeRead(ops []Op, rng *rand.Rand, change func(string) string) bool {
 	return false
 }
 
-func TestTwentyThousandTransactionsTakeTwoSeconds(t *testing.T) {
+// TestTwentyThousandTransactions leaves room for a busy machine and the race detector;
+// BenchmarkTxns measures.
+func TestTwentyThousandTransactions(t *testing.T) {
 	ops := newListStore(1).history(20_000, 16)
 	report := CheckTxns(ops)
 	if len(report.Anomalies) > 0 || report.Txns < 18_000 {
 		t.Fatalf("%v %v", report, report.Anomalies)
 	}
 	t.Log(report)
-	if report.Took > 2*time.Second {
+	if report.Took > 20*time.Second {
 		t.Errorf("took %v", report.Took)
 	}
 }

@@ -24,6 +24,7 @@ const (
 	staleReads = 10
 	// queueTime is what a client's read takes to get to a node at most.
 	queueTime = 20 * time.Millisecond
+	writeTime = time.Second
 	electTime = 10 * time.Second
 )
 
@@ -33,10 +34,6 @@ const (
 // queued for it that were asked after that write was acknowledged. What they got is
 // in the history. It does so in rounds until it is healed.
 func pauseStale(e *Env, r *rand.Rand) (*Fault, error) {
-	leader, _, err := e.roles(r)
-	if err != nil {
-		return nil, err
-	}
 	rounds := 0
 	var failed error
 	stop := background(func(ctx context.Context) {
@@ -44,7 +41,7 @@ func pauseStale(e *Env, r *rand.Rand) (*Fault, error) {
 			failed = e.staleRound(r)
 		}
 	})
-	f := &Fault{Nodes: []string{leader.Name}}
+	f := &Fault{} // each round is entered in the history by itself
 	f.heal = func() error {
 		stop()
 		f.Note = fmt.Sprint(rounds, " rounds")
@@ -63,9 +60,8 @@ func (e *Env) staleRound(r *rand.Rand) error {
 	key := fmt.Sprintf("stale:%d", e.probe)
 	e.mu.Unlock()
 	ctx := context.Background()
-	writer := workload.NewSession(e.Recorder, e.Places[others[0].Index], workload.Plain)
-	defer writer.Close()
-	if err := write(ctx, writer, key); err != nil {
+	beside := e.Places[others[0].Index]
+	if err := e.write(ctx, beside, key); err != nil {
 		return fmt.Errorf("first write: %w", err)
 	}
 	readers := e.readers(ctx, leader, key)
@@ -77,8 +73,12 @@ func (e *Env) staleRound(r *rand.Rand) error {
 	for _, n := range others {
 		n.Resume()
 	}
-	defer leader.Resume()
-	if err := write(ctx, writer, key); err != nil {
+	from := e.Recorder.History.Now()
+	defer func() {
+		leader.Resume()
+		e.Recorder.History.AddFault(check.Fault{Node: leader.Name, Kind: "pause-stale", Note: "reads of " + key, From: from, To: e.Recorder.History.Now()})
+	}()
+	if err := e.write(ctx, beside, key); err != nil {
 		return fmt.Errorf("write with %s paused: %w", leader.Name, err)
 	}
 	var reading sync.WaitGroup
@@ -105,9 +105,15 @@ func (e *Env) readers(ctx context.Context, n *fleet.Node, key string) (all []*wo
 	return all
 }
 
-// write sets a key to something new until that is acknowledged.
-func write(ctx context.Context, s *workload.Session, key string) error {
+// write sets a key to something new until that is acknowledged, each time as a new
+// client, who knows no leader, and not for long: the node may still send it to one
+// that is paused.
+func (e *Env) write(ctx context.Context, p workload.Place, key string) error {
 	return proc.Poll(electTime, func() error {
+		s := workload.NewSession(e.Recorder, p, workload.Plain)
+		defer s.Close()
+		ctx, cancel := context.WithTimeout(ctx, writeTime)
+		defer cancel()
 		op := s.Do(ctx, check.Op{Workload: check.Register, Kind: check.Set, Key: key, Arg: s.Token()})
 		if op.Outcome != check.OK {
 			return errors.New(op.Error)

@@ -60,6 +60,24 @@ func Isolate(env ...string) (code int, err error) {
 	return 0, err
 }
 
+// Main runs a package's tests, m.Run, in a network of their own, and returns the
+// exit code; TestMain calls it. Where that cannot be had they are left out, but never in CI.
+func Main(run func() int, env ...string) int {
+	if Inside() {
+		return run()
+	}
+	code, err := Isolate(env...)
+	if err == nil {
+		return code
+	}
+	if os.Getenv("CI") == "true" {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "LEFT OUT:", err)
+	return 0
+}
+
 // mayAdministrate says whether this process has CAP_SYS_ADMIN, which root lacks in
 // some containers.
 func mayAdministrate() bool {

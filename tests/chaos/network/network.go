@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -56,7 +57,52 @@ func New(sides int) (*Network, error) {
 			return nil, errors.Join(fmt.Errorf("side %d: %w", i, err), n.Close())
 		}
 	}
+	if err := n.awaitLinks(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
 	return n, nil
+}
+
+// awaitLinks waits until every link carries packets. The kernel looks for links
+// that came up once a second, and drops what they are given before that.
+func (n *Network) awaitLinks() error {
+	for _, s := range n.sides {
+		for _, host := range []*space{s.node, s.client} {
+			nl, err := host.netlink()
+			if err != nil {
+				return err
+			}
+			err = awaitUp(nl)
+			nl.Close()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return awaitUp(n.nl)
+}
+
+// awaitUp waits until all Ethernet links of a namespace are up.
+func awaitUp(nl *netlink.Handle) error {
+	const patience, pause = 20 * time.Second, 5 * time.Millisecond
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		links, err := nl.LinkList()
+		if err != nil {
+			return err
+		}
+		down := ""
+		for _, l := range links {
+			if a := l.Attrs(); a.Name != "lo" && a.OperState != netlink.OperUp && a.Flags&net.FlagUp != 0 {
+				down = a.Name
+			}
+		}
+		if down == "" {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("link %s did not come up within %s", down, patience)
+		}
+	}
 }
 
 // route has the namespace of this thread pass on what is not for itself. Paths

@@ -14,17 +14,7 @@ import (
 	"time"
 )
 
-func TestMain(m *testing.M) {
-	if !Inside() {
-		code, err := Isolate()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(code)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(Main(m.Run)) }
 
 const (
 	port = 7000

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"runtime"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -16,8 +17,11 @@ import (
 // process that asked to die with its parent when the thread ends that started it,
 // so the thread has to stay.
 type space struct {
-	handle netns.NsHandle
-	work   chan func()
+	work chan func()
+	once sync.Once // closes
+
+	mu     sync.RWMutex
+	handle netns.NsHandle // guarded by mu: whoever dials may be late
 }
 
 func newSpace() (*space, error) {
@@ -62,7 +66,7 @@ func (s *space) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err
 	}
 	defer home.Close()
-	if err := netns.Set(s.handle); err != nil {
+	if err := s.enter(); err != nil {
 		runtime.UnlockOSThread()
 		return nil, err
 	}
@@ -79,12 +83,25 @@ func (s *space) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, dialErr
 }
 
+// enter moves this thread into the namespace.
+func (s *space) enter() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.handle.IsOpen() {
+		return net.ErrClosed
+	}
+	return netns.Set(s.handle)
+}
+
 // close ends the thread; the namespace goes once nobody uses it.
 func (s *space) close() {
-	if s == nil || s.work == nil {
+	if s == nil {
 		return
 	}
-	close(s.work)
-	s.work = nil
-	s.handle.Close()
+	s.once.Do(func() {
+		close(s.work)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.handle.Close()
+	})
 }

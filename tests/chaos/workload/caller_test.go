@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,31 +20,24 @@ import (
 	"github.com/raftkv/raftkv/tests/chaos/network"
 )
 
-func TestMain(m *testing.M) {
-	if !network.Inside() {
-		code, err := network.Isolate()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(code)
-	}
-	os.Exit(m.Run())
-}
-
-const port = 6379
+func TestMain(m *testing.M) { os.Exit(network.Main(m.Run)) }
 
 // server answers each command with what reply says, in RESP; "" closes the
 // connection. The commands that a connection begins with get an error, which
 // go-redis takes for an old server.
-type server struct {
-	reply func(args []string) string
-	conns int
-}
+type server struct{ reply func(args []string) string }
 
-func serve(t *testing.T, side *network.Side, s *server) {
+func serve(t *testing.T, addr string, s *server) {
 	t.Helper()
-	ln, err := side.Listen(port)
+	net, err := twoSides()
+	if err != nil {
+		t.Fatal(err)
+	}
+	side := net.Side(0)
+	if strings.HasPrefix(addr, net.Side(1).Host()+":") {
+		side = net.Side(1)
+	}
+	ln, err := side.Listen(port(addr))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +48,6 @@ func serve(t *testing.T, side *network.Side, s *server) {
 			if err != nil {
 				return
 			}
-			s.conns++
 			go s.talk(c)
 		}
 	}()
@@ -98,20 +91,31 @@ func readCommand(in *bufio.Reader) (args []string, err error) {
 	return args, nil
 }
 
-// session is a client next to the first of two nodes.
-func session(t *testing.T, mode Mode) (*Session, *network.Network) {
+// twoSides is the network of all tests here, which takes a second to come up; each
+// test has a port of its own.
+var twoSides = sync.OnceValues(func() (*network.Network, error) { return network.New(2) })
+
+var lastPort = 6378
+
+func port(addr string) (n int) {
+	fmt.Sscanf(addr[strings.IndexByte(addr, ':'):], ":%d", &n)
+	return n
+}
+
+// session is a client next to the first of two nodes, and where these are.
+func session(t *testing.T, mode Mode) (s *Session, own, far string) {
 	t.Helper()
-	n, err := network.New(2)
+	n, err := twoSides()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.Close() })
-	addr := func(i int) string { return fmt.Sprintf("%s:%d", n.Side(i).Host(), port) }
-	s := NewSession(NewRecorder(check.NewHistory(check.Meta{})), Place{
-		Side: n.Side(0), Own: addr(0), Addrs: []string{addr(0), addr(1)}, Names: map[string]string{addr(0): "node1", addr(1): "node2"},
+	lastPort++
+	own, far = fmt.Sprintf("%s:%d", n.Side(0).Host(), lastPort), fmt.Sprintf("%s:%d", n.Side(1).Host(), lastPort)
+	s = NewSession(NewRecorder(check.NewHistory(check.Meta{})), Place{
+		Side: n.Side(0), Own: own, Addrs: []string{own, far}, Names: map[string]string{own: "node1", far: "node2"},
 	}, mode)
 	t.Cleanup(s.Close)
-	return s, n
+	return s, own, far
 }
 
 func always(reply string) *server { return &server{reply: func([]string) string { return reply }} }
@@ -130,9 +134,9 @@ func TestOutcomes(t *testing.T) {
 		{"nobody listens", nil, nil, check.Failed, ""},
 		{"own node is down", nil, always("+OK\r\n"), check.OK, "node2"},
 		{"closed after the command", always(""), always("+OK\r\n"), check.Unknown, ""},
-		{"moved", always("-MOVED 1 10.9.2.1:6379\r\n"), always("+OK\r\n"), check.OK, "node2"},
-		{"moved to where nobody listens", always("-MOVED 1 10.9.2.1:6379\r\n"), nil, check.Failed, ""},
-		{"moved, and closed there", always("-MOVED 1 10.9.2.1:6379\r\n"), always(""), check.Unknown, ""},
+		{"moved", always("-MOVED 1 FAR\r\n"), always("+OK\r\n"), check.OK, "node2"},
+		{"moved to where nobody listens", always("-MOVED 1 FAR\r\n"), nil, check.Failed, ""},
+		{"moved, and closed there", always("-MOVED 1 FAR\r\n"), always(""), check.Unknown, ""},
 		{"no leader", always("-CLUSTERDOWN The cluster has no leader\r\n"), always("+OK\r\n"), check.Failed, ""},
 		{"too busy", always("-TRYAGAIN Too many commands are waiting\r\n"), nil, check.Failed, ""},
 		{"unknown to the server", always("-UNKNOWN the outcome of this command is not known\r\n"), always("+OK\r\n"), check.Unknown, ""},
@@ -140,10 +144,10 @@ func TestOutcomes(t *testing.T) {
 	} {
 		for _, mode := range []Mode{Plain, Follower} {
 			t.Run(tt.name+"/"+string(mode), func(t *testing.T) {
-				s, n := session(t, mode)
-				for i, srv := range []*server{tt.own, tt.far} {
+				s, own, far := session(t, mode)
+				for addr, srv := range map[string]*server{own: tt.own, far: tt.far} {
 					if srv != nil {
-						serve(t, n.Side(i), &server{reply: withReadonly(srv.reply)})
+						serve(t, addr, &server{reply: around(srv.reply, far)})
 					}
 				}
 				op := s.Do(context.Background(), set)
@@ -158,23 +162,24 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// withReadonly answers READONLY, with which a follower's client begins.
-func withReadonly(reply func([]string) string) func([]string) string {
+// around answers READONLY, with which a follower's client begins, and has FAR stand
+// for the other node.
+func around(reply func([]string) string, far string) func([]string) string {
 	return func(args []string) string {
 		if strings.EqualFold(args[0], "READONLY") {
 			return "+OK\r\n"
 		}
-		return reply(args)
+		return strings.ReplaceAll(reply(args), "FAR", far)
 	}
 }
 
 // A command that was sent is never sent again, although the connection was closed
 // without an answer, and a timeout leaves its outcome open.
 func TestNothingIsSentTwice(t *testing.T) {
-	s, n := session(t, Plain)
+	s, own, far := session(t, Plain)
 	got := make(chan string, 100)
-	serve(t, n.Side(0), &server{reply: func(args []string) string { got <- args[0]; return "" }})
-	serve(t, n.Side(1), always("+OK\r\n"))
+	serve(t, own, &server{reply: func(args []string) string { got <- args[0]; return "" }})
+	serve(t, far, always("+OK\r\n"))
 	if op := s.Do(context.Background(), set); op.Outcome != check.Unknown {
 		t.Errorf("%s, want unknown", op.Outcome)
 	}
@@ -183,10 +188,10 @@ func TestNothingIsSentTwice(t *testing.T) {
 		t.Errorf("sent %d times", len(got))
 	}
 
-	s, n = session(t, Plain)
+	s, own, _ = session(t, Plain)
 	silent := make(chan struct{})
 	t.Cleanup(func() { close(silent) })
-	serve(t, n.Side(0), &server{reply: func([]string) string { <-silent; return "" }})
+	serve(t, own, &server{reply: func([]string) string { <-silent; return "" }})
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	if op := s.Do(ctx, set); op.Outcome != check.Unknown {
@@ -197,9 +202,9 @@ func TestNothingIsSentTwice(t *testing.T) {
 // A WATCH is worth nothing on another connection: where the one that watched is
 // gone, the transaction must not be sent on a new one.
 func TestCASKeepsItsConnection(t *testing.T) {
-	s, n := session(t, Plain)
+	s, own, _ := session(t, Plain)
 	seen := make(chan string, 100)
-	serve(t, n.Side(0), &server{reply: func(args []string) string {
+	serve(t, own, &server{reply: func(args []string) string {
 		seen <- args[0]
 		switch args[0] {
 		case "WATCH":
@@ -243,13 +248,13 @@ func TestTxn(t *testing.T) {
 		want               check.Outcome
 	}{
 		{"done", "+QUEUED\r\n", "*2\r\n:14\r\n$1\r\nx\r\n", check.OK},
-		{"refused while it was queued", "-MOVED 1 10.9.2.1:6379\r\n", "-EXECABORT Transaction discarded because of previous errors.\r\n", check.Failed},
+		{"refused while it was queued", "-MOVED 1 FAR\r\n", "-EXECABORT Transaction discarded because of previous errors.\r\n", check.Failed},
 		{"not done", "+QUEUED\r\n", "*-1\r\n", check.Failed},
 		{"unknown", "+QUEUED\r\n", "-UNKNOWN the outcome of this command is not known\r\n", check.Unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, n := session(t, Plain)
-			serve(t, n.Side(0), &server{reply: func(args []string) string {
+			s, own, _ := session(t, Plain)
+			serve(t, own, &server{reply: func(args []string) string {
 				switch args[0] {
 				case "MULTI":
 					return "+OK\r\n"
