@@ -8,6 +8,7 @@ RAFT_PORT ?= 8000
 # How long each fuzz target runs, and how many rounds of kill -9 make kill does.
 FUZZTIME ?= 20s
 ROUNDS ?= 100
+WRITERS ?= 8
 # How long make chaos makes faults, on how many nodes, and by which schedule (0 draws one).
 DURATION ?= 4m
 NODES ?= 3
@@ -22,7 +23,7 @@ SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 .PHONY: help build run test race lint fuzz kill powerloss chaos cover docs clean redis left-out
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./raftkv
 	$(GO) build -ldflags "$(LDFLAGS)" -o raftkv ./cmd/server
@@ -53,8 +54,8 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-kill: ## kill -9 a random node ROUNDS (100) times under load and count what was lost
-	RAFTKV_KILL_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestKillUnderLoad$$' ./tests/cluster
+kill: ## kill -9 a random node ROUNDS (100) times under WRITERS (8) clients and count what was lost
+	RAFTKV_KILL_ROUNDS=$(ROUNDS) RAFTKV_KILL_WRITERS=$(WRITERS) $(GO) test -count=1 -timeout 2h -v -run '^TestKillUnderLoad$$' ./tests/cluster
 
 chaos: ## put NODES (3) nodes under faults for DURATION (4m) and check what clients saw; SEED=n repeats a run
 	$(GO) run ./tests/chaos/run -nodes $(NODES) -seed $(SEED) -duration $(DURATION)

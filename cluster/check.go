@@ -103,7 +103,7 @@ func check(dir string) (*Report, error) {
 	r.NodeID, r.ClusterID, r.State = id.NodeID, id.Cluster, id.State
 	r.book(filepath.Join(dir, peersFile))
 	if _, err := os.Stat(filepath.Join(dir, divergedFile)); err == nil {
-		r.find(fmt.Errorf("%s: this node's state was found to differ from the others'; rebuild it from the leader", filepath.Join(dir, divergedFile)))
+		r.find(fmt.Errorf("%s: this node's state was found to differ from the others'; start it and rebuild it with RAFT.REBUILD, or delete the file if no other copy is left", filepath.Join(dir, divergedFile)))
 	}
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err == nil {

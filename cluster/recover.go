@@ -182,6 +182,9 @@ func (r *Recovery) Apply() (string, error) {
 	// The directory's UUID is the cluster's, as with every founder: with its old one
 	// it would be a proof that the old cluster was never founded (voids).
 	id.Cluster, id.StoresIn = id.UUID, recoveredPrefix+id.UUID
+	if id.Former = old.Former; old.UUID != old.Cluster {
+		id.Former = append(slices.Clone(id.Former), old.UUID) // that proof has to last
+	}
 	before := beforePrefix + old.Cluster
 	for _, step := range []struct {
 		name string

@@ -242,7 +242,7 @@ func TestWrongStarts(t *testing.T) {
 		{"--data-dir " + file, "", exitError, "choose another --data-dir"},
 		{"--data-dir " + file + "/below", "", exitError, "choose another --data-dir"},
 		{"--data-dir " + dir + "/other", "", exitError, "belongs to node \"other\", not \"n\"; start with --node-id other"},
-		{"--data-dir " + dir + "/stranger", "", exitError, "it is no RaftKV data dir; choose another --data-dir"},
+		{"--data-dir " + dir + "/stranger", "", exitError, "it is no RaftKV data dir, or that file was removed"},
 		{"--data-dir=", "", exitUsage, "--data-dir: the value is empty"},
 		{"--config " + dir, "", exitUsage, "name a YAML file"},
 		{"--config " + write("typo.yml", "node_id: n"), "", exitUsage, `typo.yml, line 1: there is no setting "node_id"; did you mean "node-id"?`},

@@ -15,6 +15,7 @@ import (
 	"github.com/raftkv/raftkv/tests/chaos/check"
 	"github.com/raftkv/raftkv/tests/chaos/fleet"
 	"github.com/raftkv/raftkv/tests/chaos/workload"
+	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
 
 // readAll reads every key of the run from every node itself. The reads belong to
@@ -50,7 +51,47 @@ func (r *run) readAll() error {
 		})
 	}
 	reading.Wait()
-	return errors.Join(append(errs, r.compareKeys())...)
+	return errors.Join(append(errs, r.compareKeys(), r.compareDigests())...)
+}
+
+// compareDigests has the nodes compare their whole states at one log index, times
+// to live and versions included, which no client sees.
+func (r *run) compareDigests() error {
+	return proc.Poll(r.settle, func() error {
+		leader, _ := r.fleet.Leader()
+		if leader == nil {
+			return errors.New("no leader")
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), r.settle)
+		defer cancel()
+		reply, err := leader.Do(ctx, "RAFT.AUDIT")
+		if err != nil {
+			return fmt.Errorf("RAFT.AUDIT: %w", err)
+		}
+		top := pairs(reply)
+		nodes, _ := top["nodes"].([]any)
+		if len(nodes) != len(r.fleet.Nodes) {
+			return fmt.Errorf("RAFT.AUDIT: %d nodes: %v", len(nodes), reply)
+		}
+		for _, n := range nodes {
+			if node := pairs(n); node["digest"] == nil || node["digest"] != top["digest"] {
+				return fmt.Errorf("RAFT.AUDIT: %v at index %v: digest %v, not %v", node["id"], top["index"], node["digest"], top["digest"])
+			}
+		}
+		return nil
+	})
+}
+
+// pairs takes the flat array that a map is in RESP2.
+func pairs(reply any) map[string]any {
+	list, _ := reply.([]any)
+	out := map[string]any{}
+	for i := 0; i+1 < len(list); i += 2 {
+		if name, ok := list[i].(string); ok {
+			out[name] = list[i+1]
+		}
+	}
+	return out
 }
 
 // compareKeys compares the lists of the nodes' keys: one may hold a key that no

@@ -15,12 +15,11 @@ import (
 	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
 
-// roundsEnv and seedEnv: how often TestKillUnderLoad kills, and which nodes.
+// How often TestKillUnderLoad kills, which nodes, and under how many writers.
 const (
-	roundsEnv = "RAFTKV_KILL_ROUNDS"
-	seedEnv   = "RAFTKV_KILL_SEED"
-
-	killWriters = 8
+	roundsEnv  = "RAFTKV_KILL_ROUNDS"
+	seedEnv    = "RAFTKV_KILL_SEED"
+	writersEnv = "RAFTKV_KILL_WRITERS"
 )
 
 // audit is what the writers of one run know.
@@ -71,10 +70,11 @@ func (a *audit) write(client redis.UniversalClient, writer int, stop <-chan stru
 	}
 }
 
-// A random node is killed with kill -9 while 8 clients write, again and again.
+// A random node is killed with kill -9 while clients write, again and again.
 // Every acknowledged write is on every node at the end.
 func TestKillUnderLoad(t *testing.T) {
 	rounds := envInt(t, roundsEnv, 5)
+	start := time.Now()
 	seed := uint64(envInt(t, seedEnv, int(time.Now().UnixNano()&0xffffff)))
 	t.Logf("%s=%d", seedEnv, seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -83,7 +83,7 @@ func TestKillUnderLoad(t *testing.T) {
 	a := &audit{last: time.Now()}
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
-	for w := range killWriters {
+	for w := range envInt(t, writersEnv, 8) {
 		client := attentive(t, c)
 		writers.Go(func() { a.write(client, w, stop) })
 	}
@@ -106,6 +106,7 @@ func TestKillUnderLoad(t *testing.T) {
 		}
 	}
 	end()
+	t.Logf("%.0f s of it", time.Since(start).Seconds())
 	a.report(t, c, rounds)
 }
 

@@ -106,6 +106,9 @@ func (s *settings) run() (code int, err error) {
 			return 0, errors.Join(err, os.RemoveAll(s.Dir))
 		}
 	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return 0, err
+	}
 	code, err = network.Isolate(dirEnv+"="+s.Dir, proc.FaultsEnv+"="+binary)
 	if err == nil && code == 0 && !s.keep {
 		return code, os.RemoveAll(s.Dir)

@@ -28,9 +28,9 @@ type Recorder struct {
 	clients atomic.Int64
 
 	mu      sync.Mutex
-	tallies map[check.Workload]Tally // guarded by mu
-	strange map[string]int           // guarded by mu; error replies that no fault explains
-	keys    map[string]check.Workload
+	tallies map[check.Workload]Tally  // guarded by mu
+	strange map[string]int            // guarded by mu; error replies that no fault explains
+	keys    map[string]check.Workload // guarded by mu
 }
 
 // NewRecorder returns a recorder into a history.
@@ -214,8 +214,7 @@ func (s *Session) CAS(ctx context.Context, workload check.Workload, key, to stri
 
 // Txn runs steps as one transaction.
 func (s *Session) Txn(ctx context.Context, workload check.Workload, steps []check.Step) {
-	commands := [][]any{{"MULTI", steps[0].Key}}
-	commands[0] = commands[0][:1]
+	commands := [][]any{{"MULTI"}}
 	for _, step := range steps {
 		commands = append(commands, command(&check.Op{Kind: step.Kind, Key: step.Key, Arg: step.Arg}))
 	}
