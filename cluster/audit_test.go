@@ -97,6 +97,14 @@ func (tn *testNode) refuses(t *testing.T) {
 	if got := tn.role(); got != system.Diverged {
 		t.Errorf("%s: role = %s, want diverged", tn.cfg.NodeID, got)
 	}
+	if err := tn.followerRound(&round{}); err == nil { // as where the leader comes to be known just now
+		t.Errorf("%s: a read round ends well", tn.cfg.NodeID)
+	}
+	tn.abstains.mu.Lock()
+	defer tn.abstains.mu.Unlock()
+	if !tn.abstains.why[hasDiverged] {
+		t.Errorf("%s: it may ask for votes", tn.cfg.NodeID)
+	}
 }
 
 // heal rebuilds a diverged node, asked for at another one.
@@ -222,6 +230,9 @@ func TestDivergedNodeNeverServes(t *testing.T) {
 	for _, tn := range others {
 		if tn != leader {
 			eventually(t, "the sound one leads", func() bool { _, ok := tn.serving(); return ok })
+			if got := tn.fittest(background(t)); got != "" {
+				t.Errorf("%s would hand over to %s", tn.cfg.NodeID, got)
+			}
 			tn.stop(t)
 		}
 	}
@@ -523,5 +534,47 @@ func TestDamagedMarkCounts(t *testing.T) {
 	}
 	if _, err := a.FollowerBarrier(background(t)); !errors.Is(err, system.ErrNoLeader) {
 		t.Errorf("read: %v, want ErrNoLeader", err)
+	}
+}
+
+// What arrives damaged, or not whole, changes nothing.
+func TestRebuildTakesOnlyTheWholeState(t *testing.T) {
+	nodes := trio(t)
+	n1, n2 := nodes[0], nodes[1]
+	n1.fill(t, 500, strings.Repeat("x", 100))
+	settle(t, nodes...)
+	n2.spoil(t)
+	s := n1.spools.expect(spoolRequest{ID: "n2", Nonce: "nonce"})
+	n1.spools.reach("nonce")
+	<-s.ready
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	if info, err := os.Stat(s.file.Name()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file that lies ready: %v, %v, want mode 0600", info, err)
+	}
+	before := n2.machine.Digest()
+	take := func(change func(*spooled)) error {
+		from := s.result
+		change(&from)
+		return n2.restoreFrom(&rebuild{nonce: "nonce", ctx: background(t)}, from, n2.machine.Applied())
+	}
+	n2.chunk = 1000
+	for name, change := range map[string]func(*spooled){
+		"another sum": func(from *spooled) { from.Sum = strings.Repeat("0", 64) },
+		"cut off":     func(from *spooled) { from.Size /= 2 },
+		"too long":    func(from *spooled) { from.Size++ },
+		"nobody":      func(from *spooled) { from.From = "n3" },
+	} {
+		if err := take(change); err == nil || n2.machine.Digest() != before {
+			t.Errorf("%s: %v; changed: %v", name, err, n2.machine.Digest() != before)
+		}
+	}
+	if err := take(func(*spooled) {}); err != nil || n2.machine.Digest() != n1.machine.Digest() {
+		t.Errorf("the whole: %v; equal: %v", err, n2.machine.Digest() == n1.machine.Digest())
+	}
+	n2.letGo("n1", "nonce")
+	if err := take(func(*spooled) {}); err == nil {
+		t.Error("what was let go still lies ready")
 	}
 }

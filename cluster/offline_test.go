@@ -76,3 +76,11 @@ func TestFlippedBook(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckPristine(t *testing.T) {
+	dir := t.TempDir()
+	must(t, (&dataDir{path: dir}).create("n1"))
+	if r, err := Check(dir); err != nil || r.State != pristine || r.NodeID != "n1" || len(r.Findings) > 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -27,7 +27,14 @@ var keyTail = []byte("raftkv.tail")
 // errNotFound has the text that raft expects of a stable store.
 var errNotFound = errors.New("not found")
 
-var msgpack = &codec.MsgpackHandle{BasicHandle: codec.BasicHandle{TimeNotBuiltin: true}}
+var msgpack = msgpackHandle()
+
+// msgpackHandle is raft-boltdb's: times in the old format.
+func msgpackHandle() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{}
+	h.TimeNotBuiltin = true
+	return h
+}
 
 // view runs fn, which reads the file.
 func (f *boltFile) view(fn func(logs, conf *bbolt.Bucket) error) error {

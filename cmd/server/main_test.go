@@ -189,7 +189,7 @@ func TestVersionAndHelp(t *testing.T) {
 			t.Errorf("%v: %d, %q", args, code, out)
 		}
 	}
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"run-local", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"run-local", "--help"}, {"check", "--help"}, {"recover", "-h"}} {
 		if code, out, _ := inProcess(nil, args...); code != exitOK || !strings.HasPrefix(out, "Usage: raftkv") {
 			t.Errorf("%v: %d, %q", args, code, out)
 		}
@@ -208,6 +208,10 @@ func TestMistakesAreOneLine(t *testing.T) {
 		{"--node-id n --respaddr x", "unknown flag --respaddr"},
 		{"--node-id n --resp-addr 0.0.0.0:1", "--resp-advertise"},
 		{"run-local --port x", "--port"},
+		{"check", "--data-dir"},
+		{"check --data-dir d --format xml", "--format"},
+		{"recover --yes", "--data-dir"},
+		{"recover --data-dir=", "--data-dir: the value is empty"},
 	} {
 		code, out, msg := inProcess(nil, strings.Fields(tt.args)...)
 		if code != exitUsage || out != "" || !strings.HasPrefix(msg, "raftkv: ") || !strings.Contains(msg, tt.want) || strings.Count(msg, "\n") != 1 {

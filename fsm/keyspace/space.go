@@ -173,8 +173,6 @@ func (s *Space) position(key []byte) uint64 {
 
 func slotStart(slot int) uint64 { return uint64(slot) << hashBits }
 
-func slotOf(pos uint64) int { return int(pos >> hashBits) }
-
 // put stores an entry, keeps the sums and the index right, and returns the entry
 // that was there.
 func (d *database) put(pos uint64, e Entry) (old Entry, replaced bool) {

@@ -57,7 +57,14 @@ func parseOffline(into any, o offline, args []string) (done bool, err error) {
 	if done, err := printOnly(parser, args, o.out); done || err != nil {
 		return done, err
 	}
-	if _, err := parser.Parse(args); err != nil {
+	if args, err = tidy(args, parser.Model.Flags); err != nil {
+		return false, err
+	}
+	ctx, err := parser.Parse(args)
+	if err == nil {
+		err = refuseEmpty(ctx)
+	}
+	if err != nil {
 		return false, Usagef("%v (see %s --help)", err, o.name)
 	}
 	return false, nil

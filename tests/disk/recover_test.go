@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
@@ -27,6 +30,7 @@ func TestRecover(t *testing.T) {
 		t.Errorf("check of a running node: status %d, %q", status, out)
 	}
 	survivor.Kill()
+	c.Leader().MustDo("SET", "only-there", "1")
 	refuseWhileQuorum(t, survivor, c)
 	for _, n := range c.Nodes {
 		n.Kill()
@@ -36,12 +40,23 @@ func TestRecover(t *testing.T) {
 	check(t, os.RemoveAll(c.Nodes[2].Dir))
 	old := report(t, survivor.Dir)
 
-	if out, status := raftkv(t, "recover", "--data-dir", survivor.Dir); status != 1 || !strings.Contains(out, "not confirmed") {
-		t.Errorf("without a confirmation: status %d, %q", status, out)
-	}
-	out, status := raftkv(t, "recover", "--data-dir", survivor.Dir, "--compare", returnsDir, "--yes")
-	if status != 0 || !strings.Contains(out, "may hold writes") || !strings.Contains(out, "are lost") {
-		t.Fatalf("recover: status %d, %q", status, out)
+	for _, c := range []struct {
+		what, stdin, want string
+		status            int
+		args              []string
+	}{
+		{"without a confirmation", "", "not confirmed", 1, []string{survivor.Dir}},
+		{"with a wrong confirmation", "yes\n", "not confirmed", 1, []string{survivor.Dir}},
+		{"where another one holds more", "", "holds more", 1, []string{survivor.Dir, "--yes", "--compare", returnsDir}},
+		{"of a copy, unasked", "", "may hold writes", 0, []string{copyOf(t, survivor.Dir), "--yes", "--compare", survivor.Dir}},
+		{"confirmed", old.ClusterID + "\n", "are lost", 0, []string{survivor.Dir}},
+	} {
+		cmd := exec.Command(proc.Build(t), append([]string{"recover", "--data-dir"}, c.args...)...)
+		cmd.Stdin = strings.NewReader(c.stdin)
+		out, _ := cmd.CombinedOutput() // its status says it
+		if got := cmd.ProcessState.ExitCode(); got != c.status || !strings.Contains(string(out), c.want) {
+			t.Fatalf("recover %s: status %d, %s", c.what, got, out)
+		}
 	}
 	now := report(t, survivor.Dir)
 	if now.ClusterID == old.ClusterID || len(now.Configuration.Voters) != 1 || now.Term < old.Term {
@@ -51,6 +66,9 @@ func TestRecover(t *testing.T) {
 	survivor.Flags = nil
 	survivor.Start().WaitReady(patience)
 	checkAll(t, survivor, keys)
+	if got, err := survivor.Do("GET", "only-there"); err != redis.Nil {
+		t.Errorf("what only the lost nodes had: %v, %v", got, err)
+	}
 	r := &proc.Cluster{Nodes: []*proc.Node{survivor}}
 	for _, id := range []string{"fresh1", "fresh2"} {
 		fresh := proc.NewNode(t, id).Start().WaitReady(patience)
