@@ -230,6 +230,28 @@ func TestRestartKeepsWrites(t *testing.T) {
 	}
 }
 
+// The entry that a snapshot ends with stays in the log. Without it a follower that
+// has a tail of its own, never committed, refuses its leader's entries for ever:
+// Raft compares the term of the entry before them, and looks in the log alone.
+func TestSnapshotKeepsTheEntryItEndsWith(t *testing.T) {
+	a := newNode(t, "n1")
+	a.run(t, "n1")
+	for i := range 3 {
+		a.write(t, fmt.Sprintf("SET k %d", i))
+		if err := a.Snapshot(background(t)); err != nil {
+			t.Fatal(err)
+		}
+		r := a.raft.Load()
+		first, err := r.logs.FirstIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := fmt.Sprint(first), r.Stats()["last_snapshot_index"]; got != want || want == "0" {
+			t.Errorf("the log begins at %s, want %s, where the snapshot ends", got, want)
+		}
+	}
+}
+
 func TestThreeNodesReplicateAndReadAnywhere(t *testing.T) {
 	nodes := trio(t)
 	nodes[0].write(t, "SET k v")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,7 +195,10 @@ func (n *Node) VotersAt(ctx context.Context) (int, error) {
 // server.Replicator.
 func (n *Node) Snapshot(ctx context.Context) error { return n.snapshot(ctx, 0) }
 
-// snapshot writes a snapshot and leaves some entries before it in the log.
+// snapshot writes a snapshot and leaves some entries before it in the log; 0 cuts
+// all but the one that the snapshot ends with. Raft does not look into the snapshot
+// for the term of that one: a follower without it, and with a tail of its own that
+// was never committed, would refuse the new leader's entries for ever.
 func (n *Node) snapshot(ctx context.Context, trailing uint64) error {
 	r := n.raft.Load()
 	if r == nil {
@@ -205,10 +209,15 @@ func (n *Node) snapshot(ctx context.Context, trailing uint64) error {
 		n.cutting.Lock()
 		defer n.cutting.Unlock()
 		conf := r.ReloadableConfig()
-		conf.TrailingLogs = trailing
+		if conf.TrailingLogs = trailing; trailing == 0 {
+			conf.TrailingLogs = math.MaxUint64 // the cut is made here
+		}
 		err := r.ReloadConfig(conf)
 		if err == nil {
 			err = r.Snapshot().Error()
+		}
+		if err == nil && trailing == 0 {
+			err = r.cut()
 		}
 		conf.TrailingLogs = trailingLogs
 		done <- errors.Join(err, r.ReloadConfig(conf))
@@ -222,6 +231,20 @@ func (n *Node) snapshot(ctx context.Context, trailing uint64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// cut removes from the log what lies before the entry that the newest snapshot
+// ends with.
+func (r *raftNode) cut() error {
+	end, err := strconv.ParseUint(r.Stats()["last_snapshot_index"], 10, 64)
+	if err != nil {
+		return err
+	}
+	first, err := r.logs.FirstIndex()
+	if err != nil || first == 0 || first >= end {
+		return err
+	}
+	return r.logs.DeleteRange(first, end-1)
 }
 
 // LastSnapshot is when the last snapshot was finished, Unix seconds.
