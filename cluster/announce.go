@@ -15,6 +15,7 @@ const announcePause = 500 * time.Millisecond
 func (n *Node) announce() {
 	const patience = 3 * time.Second
 	led := time.Now()
+	var cutOff isolation
 	for n.ctx.Err() == nil {
 		pause(n.ctx, announcePause)
 		if n.state.Load().State == left {
@@ -27,7 +28,11 @@ func (n *Node) announce() {
 			led = time.Now()
 		}
 		lost := time.Since(led) > patience
-		n.greetSeeds()
+		heard := n.greetSeeds()
+		if cutOff.begins(time.Since(led), heard || n.hearsMembers()) {
+			n.log.Warn("no leader is known and none of the members answers; if the other nodes moved, start this one with --join ADDR of one of them",
+				"members", n.book.addresses(n.cfg.NodeID))
+		}
 		n.syncClock()
 		// After a restart the Machine is empty until a leader is heard of, who may
 		// not be able to reach this node: not knowing counts as differing.
@@ -55,18 +60,54 @@ func (n *Node) announce() {
 
 // greetSeeds looks for members at the Join addresses and the seeds while no leader
 // is known: where every node of a cluster has moved, the address books are of no
-// use, and the handshake with whoever answers there brings them up to date.
-func (n *Node) greetSeeds() {
+// use, and the handshake with whoever answers there brings them up to date. heard
+// says that somebody answered.
+func (n *Node) greetSeeds() (heard bool) {
 	if _, _, ok := n.Leader(); ok || n.raft.Load() == nil {
-		return
+		return false
 	}
 	for _, seed := range n.seeds(n.state.Load()) {
 		ctx, cancel := context.WithTimeout(n.ctx, roundWait)
 		if err := n.askAddr(ctx, seed, request{kind: kindHello}); err != nil {
 			n.log.Debug("no answer from seed", "seed", seed, "error", err)
+		} else {
+			heard = true
 		}
 		cancel()
 	}
+	return heard
+}
+
+// hearsMembers says whether another member answers this node, or has no need to:
+// there is none.
+func (n *Node) hearsMembers() bool {
+	others := 0
+	for _, s := range n.servers() {
+		if id := string(s.ID); id != n.cfg.NodeID {
+			others++
+			if n.peers.alive(id) {
+				return true
+			}
+		}
+	}
+	return others == 0
+}
+
+// isolation notices when this node is alone for long, each time once.
+type isolation struct{ told bool }
+
+// begins says that it is time to tell. lost is how long no leader was known; heard
+// says that somebody of the cluster answers.
+func (i *isolation) begins(lost time.Duration, heard bool) bool {
+	const patience = 5 * time.Second // an election is over by then
+	switch {
+	case lost < patience:
+		i.told = false
+	case !heard && !i.told:
+		i.told = true
+		return true
+	}
+	return false
 }
 
 // announceTo sends this node's addresses to the leader. A leader that does not

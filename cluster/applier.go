@@ -11,13 +11,15 @@ import (
 	"github.com/raftkv/raftkv/cluster/faults"
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 )
 
 // applier is the Machine as the library sees it (raft.FSM). The library calls it
 // from one goroutine, but for Persist.
 type applier struct {
-	n *Node
+	n     *Node
+	start uint64 // the index of this node's own newest snapshot at start; 0: none
 	// unreadable is why the snapshot at start could not be restored; the library's
 	// own error does not tell.
 	unreadable error
@@ -48,15 +50,12 @@ func (a *applier) Apply(l *raft.Log) any {
 	plant(b, f)
 	n.machine.Apply(at, b, writers)
 	for _, m := range marks {
-		n.reach(m, at)
+		n.reach(m)
 	}
 	n.clock.observe(n.machine.Now())
 	a.learn(b, l.Index)
 	if f != nil {
-		for i, it := range f.items {
-			it.Done(writers[i].Bytes(), nil)
-		}
-		close(f.done)
+		n.answer(f)
 	}
 	n.sinceSnapshot.Add(int64(len(l.Data)))
 	n.visible.Store(l.Index)
@@ -66,6 +65,20 @@ func (a *applier) Apply(l *raft.Log) any {
 	}
 	n.applied.Broadcast()
 	return nil
+}
+
+// answer gives a flight's proposals their replies. Those of a state that an audit
+// found wrong after the entry was sent go to nobody: what the other nodes made of
+// the entry is not known here.
+func (n *Node) answer(f *flight) {
+	if n.diverged.on() {
+		n.queue.Refuse(f.items, system.ErrUnknownOutcome)
+	} else {
+		for i, it := range f.items {
+			it.Done(f.writers[i].Bytes(), nil)
+		}
+	}
+	close(f.done)
 }
 
 // plant spoils an entry where a fault is switched on; there is none in a normal build.
@@ -107,9 +120,8 @@ func (a *applier) learn(b *entry.Batch, index uint64) {
 		if !b.Proposals[i].System {
 			continue
 		}
-		r := n.raft.Load()
 		for _, m := range n.machine.Members() {
-			if _, known := n.book.resolve(m.ID); !known || r != nil && index > r.bootIndex {
+			if _, known := n.book.resolve(m.ID); !known || index > n.boot.Load() {
 				n.book.learn(m.ID, m.Raft)
 			}
 		}
@@ -134,6 +146,9 @@ func (a *applier) Snapshot() (raft.FSMSnapshot, error) {
 	if a.n.broken.Load() {
 		return nil, errBroken
 	}
+	if err := a.n.takeOver(); err != nil {
+		return nil, err
+	}
 	if !a.n.diverged.keeps() {
 		return nil, errDiverged
 	}
@@ -149,6 +164,9 @@ func (a *applier) Restore(rc io.ReadCloser) error {
 		return err
 	}
 	at := n.machine.Applied().Index
+	if at > a.start {
+		n.diverged.installed(at)
+	}
 	n.restore.Store(at) // before visible: resolve must not take a skipped index for a lost one
 	n.visible.Store(at)
 	n.clock.observe(n.machine.Now())

@@ -40,10 +40,17 @@ func (n *Node) marks(l *raft.Log, b *entry.Batch) []mark {
 			}
 		}
 	}
-	if r := n.raft.Load(); len(found) > 0 && (r == nil || l.Index <= r.bootIndex) {
+	if l.Index <= n.boot.Load() {
 		return nil
 	}
 	return found
+}
+
+// lower notes that the log has lost its entries from an index on: what is applied
+// there from now on is new.
+func (n *Node) lower(from uint64) {
+	for old := n.boot.Load(); from > 0 && from <= old && !n.boot.CompareAndSwap(old, from-1); old = n.boot.Load() {
+	}
 }
 
 // mark is one Audit command of an entry.
@@ -51,13 +58,10 @@ type mark struct{ nonce, rebuild string }
 
 // reach does what a mark asks for once its entry is applied, before anything else
 // is.
-func (n *Node) reach(m mark, at fsm.Position) {
-	switch {
-	case m.rebuild == "":
+func (n *Node) reach(m mark) {
+	if m.rebuild == "" {
 		n.audits.take(m.nonce, n.machine.Snapshot())
-	case m.rebuild == n.cfg.NodeID:
-		n.takeOver(m.nonce, at)
-	default:
+	} else {
 		n.spools.reach(m.nonce)
 	}
 }
@@ -76,8 +80,8 @@ type digestReply struct {
 
 // ruling tells a node how an audit ended.
 type ruling struct {
-	Nonce  string
-	Report system.AuditReport
+	Report   system.AuditReport
+	Majority bool // most voters have the digest that is called right
 }
 
 // handleAudits sets the handlers of audits and rebuilds.
@@ -139,10 +143,10 @@ func (n *Node) auditHere(ctx context.Context) (system.AuditReport, error) {
 	if now, ok := n.serving(); !ok || now != term {
 		return system.AuditReport{}, system.ErrNoLeader
 	}
-	report := judge(n.cfg.NodeID, answers)
-	report.Index, report.Time = own.index, time.Now().Unix()
-	n.tell(ctx, ruling{nonce, report})
-	return report, nil
+	r := judge(n.cfg.NodeID, answers)
+	r.Report.Index, r.Report.Time = own.index, time.Now().Unix()
+	n.tell(ctx, r)
+	return r.Report, nil
 }
 
 // logMark logs an Audit command, on the leader.
@@ -213,25 +217,36 @@ func (n *Node) askDigest(ctx context.Context, id string, own *digest) (string, e
 	return r.Sum, nil
 }
 
-// judge says who differs. Right is the digest that a majority of the voters holds;
-// where none has one, the leader's counts: its replies are what clients have seen.
-func judge(leader string, answers []digestAnswer) system.AuditReport {
-	var r system.AuditReport
+// judge says who differs. Right is the digest that a majority of the voters holds.
+// Where none has one though all were heard, the leader's counts: its replies are
+// what clients have seen. Where one was not heard, it might make a majority against
+// the leader, so nobody differs: it is undecided.
+func judge(leader string, answers []digestAnswer) ruling {
 	held, voters := map[string]int{}, 0
 	for _, a := range answers {
-		if a.id == leader {
-			r.Digest = a.sum
-		}
 		if a.voter {
 			voters++
 			held[a.sum]++
 		}
 	}
-	for sum, count := range held {
-		if sum != "" && count > voters/2 {
-			r.Digest = sum
+	var r ruling
+	for _, a := range answers {
+		if a.id == leader && !r.Majority {
+			r.Report.Digest = a.sum
+		}
+		if a.sum != "" && held[a.sum] > voters/2 {
+			r.Report.Digest, r.Majority = a.sum, true
 		}
 	}
+	compare(&r.Report, answers)
+	if r.Report.Verdict == system.AuditDiffers && !r.Majority && held[""] > 0 {
+		r.Report = undecided(r.Report)
+	}
+	return r
+}
+
+// compare gives every node its verdict, and the cluster its own.
+func compare(r *system.AuditReport, answers []digestAnswer) {
 	r.Verdict = system.AuditOK
 	for _, a := range answers {
 		d := system.NodeDigest{ID: a.id, Digest: a.sum, Verdict: system.AuditOK}
@@ -247,14 +262,28 @@ func judge(leader string, answers []digestAnswer) system.AuditReport {
 		r.Nodes = append(r.Nodes, d)
 	}
 	slices.SortFunc(r.Nodes, func(a, b system.NodeDigest) int { return strings.Compare(a.ID, b.ID) })
+}
+
+// undecided takes back what a report says of those that answered.
+func undecided(r system.AuditReport) system.AuditReport {
+	r.Digest, r.Verdict = "", system.AuditUndecided
+	for i := range r.Nodes {
+		if d := &r.Nodes[i]; d.Verdict != system.AuditUnknown {
+			d.Verdict = system.AuditUndecided
+		}
+	}
 	return r
 }
 
 // tell has every member that answered know the outcome; one that differs has it on
-// its disk when this returns. This node comes last, for it may lead no more then.
+// its disk when this returns, or the log here says that it was not told. This node
+// comes last, for it may lead no more then.
 func (n *Node) tell(ctx context.Context, r ruling) {
 	ctx, cancel := context.WithTimeout(ctx, adminWait)
 	defer cancel()
+	if r.Report.Verdict == system.AuditUndecided {
+		n.log.Error("AUDIT: STATES DIFFER, and no majority of the voters says which is right; get the missing voters to answer, and audit again", "index", r.Report.Index, "digests", r.Report.Nodes)
+	}
 	var told sync.WaitGroup
 	for _, d := range r.Report.Nodes {
 		if d.Verdict == system.AuditDiffers {
@@ -271,19 +300,25 @@ func (n *Node) tell(ctx context.Context, r ruling) {
 	}
 	told.Wait()
 	if err := n.heed(r); err != nil {
-		n.log.Error("that this node has diverged is not on its disk", "error", err)
+		n.log.Error("how an audit ended for this node is not on its disk", "error", err)
 	}
 }
 
 // heed takes note of how an audit ended: a node whose state is not the right one
-// serves no more.
+// serves no more, and one with the state of most voters does. It goes by what the
+// ruling says of this node, which may have restarted since it made its digest.
 func (n *Node) heed(r ruling) error {
 	n.audits.note(r.Report)
-	own := n.audits.find(r.Nonce)
-	if own == nil || own.sum == "" || own.sum == r.Report.Digest {
-		return nil
+	for _, d := range r.Report.Nodes {
+		switch {
+		case d.ID != n.cfg.NodeID:
+		case d.Verdict == system.AuditDiffers:
+			return n.diverged.set(divergence{Index: r.Report.Index, Digest: d.Digest, Right: r.Report.Digest, Found: time.Now().Unix()})
+		case d.Verdict == system.AuditOK && r.Majority:
+			return n.diverged.acquit(r.Report.Index)
+		}
 	}
-	return n.diverged.set(divergence{Index: own.index, Digest: own.sum, Right: r.Report.Digest, Found: time.Now().Unix()})
+	return nil
 }
 
 // auditNowAndThen runs audits by itself, on the leader, at the interval of the

@@ -230,7 +230,7 @@ func TestDivergedNodeNeverServes(t *testing.T) {
 	for _, tn := range others {
 		if tn != leader {
 			eventually(t, "the sound one leads", func() bool { _, ok := tn.serving(); return ok })
-			if got := tn.fittest(background(t)); got != "" {
+			if got, _ := tn.fittest(background(t)); got != "" {
 				t.Errorf("%s would hand over to %s", tn.cfg.NodeID, got)
 			}
 			tn.stop(t)
@@ -335,6 +335,7 @@ func TestJudge(t *testing.T) {
 	const (
 		ok, differs, unknown = system.AuditOK, system.AuditDiffers, system.AuditUnknown
 		incomplete           = system.AuditIncomplete
+		undecided            = system.AuditUndecided
 	)
 	tests := []struct {
 		name    string
@@ -349,10 +350,14 @@ func TestJudge(t *testing.T) {
 		{"the leader differs", "b a a", differs, "a", []system.Verdict{differs, ok, ok}},
 		{"all differ", "a b c", differs, "a", []system.Verdict{ok, differs, differs}},
 		{"one is down", "a a -", incomplete, "a", []system.Verdict{ok, ok, unknown}},
-		{"one is down, one differs", "a b -", differs, "a", []system.Verdict{ok, differs, unknown}},
+		{"one is down, one differs", "a b -", undecided, "", []system.Verdict{undecided, undecided, unknown}},
+		{"one is down, a learner differs", "a a - B", differs, "a", []system.Verdict{ok, ok, unknown, differs}},
+		{"all others are down, a learner differs", "a - - B", undecided, "", []system.Verdict{undecided, unknown, unknown, undecided}},
 		{"all others are down", "a - -", incomplete, "a", []system.Verdict{ok, unknown, unknown}},
 		{"two voters differ", "a b", differs, "a", []system.Verdict{ok, differs}},
-		{"two of five are no majority", "a b b - -", differs, "a", []system.Verdict{ok, differs, differs, unknown, unknown}},
+		{"two of five are no majority", "a b b - -", undecided, "", []system.Verdict{undecided, undecided, undecided, unknown, unknown}},
+		{"nor where all are heard", "a b b c d", differs, "a", []system.Verdict{ok, differs, differs, differs, differs}},
+		{"the leader and a learner, one is not heard", "a b b - A", undecided, "", []system.Verdict{undecided, undecided, undecided, unknown, undecided}},
 		{"three of five are", "a b b b -", differs, "b", []system.Verdict{differs, ok, ok, ok, unknown}},
 		{"learners have no say", "a B B B", differs, "a", []system.Verdict{ok, differs, differs, differs}},
 		{"a learner is down", "a a a -L", incomplete, "a", []system.Verdict{ok, ok, ok, unknown}},
@@ -367,7 +372,17 @@ func TestJudge(t *testing.T) {
 				}
 				answers = append(answers, a)
 			}
-			got := judge("n1", answers)
+			ruled := judge("n1", answers)
+			got, most, voters := ruled.Report, map[string]int{}, 0
+			for _, a := range answers {
+				if a.voter {
+					most[a.sum]++
+					voters++
+				}
+			}
+			if want := got.Digest != "" && 2*most[got.Digest] > voters; ruled.Majority != want {
+				t.Errorf("majority %v, want %v", ruled.Majority, want)
+			}
 			if got.Verdict != tt.verdict || got.Digest != tt.right {
 				t.Errorf("verdict %s, right %q; want %s, %q", got.Verdict, got.Digest, tt.verdict, tt.right)
 			}
@@ -554,27 +569,29 @@ func TestRebuildTakesOnlyTheWholeState(t *testing.T) {
 		t.Errorf("the file that lies ready: %v, %v, want mode 0600", info, err)
 	}
 	before := n2.machine.Digest()
-	take := func(change func(*spooled)) error {
-		from := s.result
-		change(&from)
-		return n2.restoreFrom(&rebuild{nonce: "nonce", ctx: background(t)}, from, n2.machine.Applied())
+	take := func(change func(*spooled)) (*fsm.Machine, error) {
+		rb := &rebuild{nonce: "nonce", ctx: background(t), from: s.result}
+		change(&rb.from)
+		return n2.load(rb)
 	}
 	n2.chunk = 1000
 	for name, change := range map[string]func(*spooled){
-		"another sum": func(from *spooled) { from.Sum = strings.Repeat("0", 64) },
-		"cut off":     func(from *spooled) { from.Size /= 2 },
-		"too long":    func(from *spooled) { from.Size++ },
-		"nobody":      func(from *spooled) { from.From = "n3" },
+		"another sum":      func(from *spooled) { from.Sum = strings.Repeat("0", 64) },
+		"cut off":          func(from *spooled) { from.Size /= 2 },
+		"too long":         func(from *spooled) { from.Size++ },
+		"nobody":           func(from *spooled) { from.From = "n3" },
+		"of another place": func(from *spooled) { from.Index++ },
 	} {
-		if err := take(change); err == nil || n2.machine.Digest() != before {
+		if _, err := take(change); err == nil || n2.machine.Digest() != before {
 			t.Errorf("%s: %v; changed: %v", name, err, n2.machine.Digest() != before)
 		}
 	}
-	if err := take(func(*spooled) {}); err != nil || n2.machine.Digest() != n1.machine.Digest() {
-		t.Errorf("the whole: %v; equal: %v", err, n2.machine.Digest() == n1.machine.Digest())
+	whole, err := take(func(*spooled) {})
+	if err != nil || whole.Digest() != n1.machine.Digest() {
+		t.Errorf("the whole: %v; equal: %v", err, err == nil && whole.Digest() == n1.machine.Digest())
 	}
 	n2.letGo("n1", "nonce")
-	if err := take(func(*spooled) {}); err == nil {
+	if _, err := take(func(*spooled) {}); err == nil {
 		t.Error("what was let go still lies ready")
 	}
 }

@@ -15,8 +15,8 @@ func TestBootstrapCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := d.id
-	id.State, id.Cluster, id.Stores = founded, id.UUID, true
-	logs, err := logstore.CreateLog(d.file(logFile), id.Cluster)
+	id.State, id.Cluster, id.Stores, id.LogStore = founded, id.UUID, true, testKind()
+	logs, err := id.logKind().Create(d.path, id.Cluster)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -216,7 +216,16 @@ const (
 	forwardNoLeader
 	forwardUnknown
 	forwardRefused
+	forwardTooLarge
+	forwardOverloaded
+	forwardDiskFull
 )
+
+// forwardSaid are the refusals of a leader that its follower passes on as they
+// are: nothing was done, and the client learns why.
+var forwardSaid = map[byte]error{
+	forwardTooLarge: system.ErrTooLarge, forwardOverloaded: system.ErrOverloaded, forwardDiskFull: system.ErrDiskFull,
+}
 
 // Forward runs a command on the leader; see server.Replicator. Where it is not
 // known whether the leader ran it, the outcome is unknown.
@@ -253,6 +262,8 @@ func (n *Node) forwardTo(ctx context.Context, id string, c system.Caller, args [
 	}
 	text, err := n.trans.Call(ctx, id, kindForward, req)
 	switch {
+	case errors.Is(err, transport.ErrTooLarge): // before it was sent
+		return nil, system.ErrTooLarge
 	case errors.Is(err, transport.ErrNotSent):
 		return nil, system.ErrNoLeader
 	case err != nil || len(text) == 0 || text[0] == forwardUnknown:
@@ -261,6 +272,8 @@ func (n *Node) forwardTo(ctx context.Context, id string, c system.Caller, args [
 		return text[1:], nil
 	case text[0] == forwardRefused:
 		return nil, &system.RefusedError{Reason: string(text[1:])}
+	case forwardSaid[text[0]] != nil:
+		return nil, forwardSaid[text[0]]
 	}
 	return nil, system.ErrNoLeader
 }
@@ -291,16 +304,29 @@ func (n *Node) answerForward(ctx context.Context, req []byte) ([]byte, error) {
 	if _, self, ok := n.Leader(); !ok || !self {
 		return []byte{forwardNoLeader}, nil
 	}
-	reply, err := n.forward(ctx, system.Caller{DB: int(db), Proto: int(proto)}, args)
+	return forwarded(n.forward(ctx, system.Caller{DB: int(db), Proto: int(proto)}, args)), nil
+}
+
+// forwarded is the answer to a forwarded command. A leader that shuts down, or was
+// removed, did nothing: there will be another one to ask. Only what is not known
+// to be a refusal is of unknown outcome.
+func forwarded(reply []byte, err error) []byte {
 	var moved *system.NotLeaderError
 	var refused *system.RefusedError
 	switch {
 	case err == nil:
-		return append([]byte{forwardReply}, reply...), nil
-	case errors.As(err, &moved), errors.Is(err, system.ErrNoLeader):
-		return []byte{forwardNoLeader}, nil
+		return append([]byte{forwardReply}, reply...)
+	case errors.Is(err, system.ErrUnknownOutcome):
+		return []byte{forwardUnknown}
+	case errors.As(err, &moved), errors.Is(err, system.ErrNoLeader), errors.Is(err, system.ErrShutdown), errors.Is(err, system.ErrRemoved):
+		return []byte{forwardNoLeader}
 	case errors.As(err, &refused):
-		return append([]byte{forwardRefused}, refused.Reason...), nil
+		return append([]byte{forwardRefused}, refused.Reason...)
 	}
-	return []byte{forwardUnknown}, nil
+	for code, said := range forwardSaid {
+		if errors.Is(err, said) {
+			return []byte{code}
+		}
+	}
+	return []byte{forwardUnknown}
 }

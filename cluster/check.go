@@ -48,10 +48,11 @@ type Place struct {
 
 // LogReport is what the log holds. Zero places stand for an empty log.
 type LogReport struct {
-	First   Place `json:"first"`
-	Last    Place `json:"last"`
-	Entries int   `json:"entries_verified"` // whole, and with content that can be read
-	Bytes   int64 `json:"bytes"`
+	Store   logstore.Kind `json:"store"`
+	First   Place         `json:"first"`
+	Last    Place         `json:"last"`
+	Entries int           `json:"entries_verified"` // whole, and with content that can be read
+	Bytes   int64         `json:"bytes"`
 }
 
 // SnapshotReport is one snapshot.
@@ -147,7 +148,7 @@ func (r *Report) stores(dir string) {
 	if err != nil {
 		r.find(err)
 	}
-	r.log(filepath.Join(dir, logFile), newest)
+	r.log(dir, newest)
 }
 
 func (r *Report) votes(votes *logstore.Vote) {
@@ -189,9 +190,25 @@ func (r *Report) snapshots(dir string, votes *logstore.Vote) (newest uint64, err
 	return newest, snaps.Against(votes)
 }
 
+// logKind is the kind of log that identity.json names; where that file is damaged,
+// the kind that is there.
+func (r *Report) logKind(dir string) logstore.Kind {
+	kind := r.id.logKind()
+	if found, err := logstore.Find(dir); r.id.Sum == "" && r.id.UUID == "" && err == nil && len(found) == 1 {
+		kind = found[0]
+	}
+	if logstore.CheckKind(kind) != nil {
+		return logstore.Bolt
+	}
+	return kind
+}
+
 // log reads all entries.
-func (r *Report) log(path string, newest uint64) {
-	logs, err := logstore.ReadLog(path, r.ClusterID)
+func (r *Report) log(dir string, newest uint64) {
+	kind := r.logKind(dir)
+	path := kind.Path(dir)
+	r.Log.Store = kind
+	logs, err := kind.Read(dir, r.ClusterID)
 	if err != nil {
 		r.find(err)
 		return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,7 @@ type disk struct {
 	next    atomic.Pointer[system.Member] // who leads while this node hangs, if known
 	short   atomic.Bool                   // below the reserve
 	refuse  atomic.Bool                   // and nobody else could lead
+	moving  atomic.Bool                   // leadership is being handed to one with space
 }
 
 func newDisk(n *Node) *disk { return &disk{n: n, now: monotonic()} }
@@ -71,7 +73,7 @@ func (d *disk) successor() (m system.Member, self, ok bool) {
 }
 
 // guard puts the watch between the library and its stores.
-func (d *disk) guard(logs *logstore.Log, votes *logstore.Vote) (raft.LogStore, raft.StableStore) {
+func (d *disk) guard(logs logstore.Store, votes *logstore.Vote) (raft.LogStore, raft.StableStore) {
 	return &guardedLog{LogStore: faults.Log(logs), d: d}, &guardedVote{StableStore: votes, d: d}
 }
 
@@ -113,8 +115,9 @@ func (g *guardedLog) GetLog(index uint64, log *raft.Log) error {
 func (g *guardedLog) StoreLog(e *raft.Log) error { return g.StoreLogs([]*raft.Log{e}) }
 
 // StoreLogs returns an error only where nothing was stored and the library may go
-// on: the disk is full. If the log has just lost its end, it may not: it still
-// counts what was cut off as its last entry.
+// on: the disk is full. It may not if the log has just lost its end, which it
+// still counts as its last entry; nor, on a leader, if a configuration could not
+// be stored: it works by that configuration all the same (raft.go, appendConfigurationEntry).
 func (g *guardedLog) StoreLogs(es []*raft.Log) error {
 	err := g.d.write(func() error { return g.LogStore.StoreLogs(es) })
 	if errors.Is(err, logstore.ErrNoSpace) {
@@ -127,10 +130,19 @@ func (g *guardedLog) StoreLogs(es []*raft.Log) error {
 	case err == nil:
 		g.d.cut.Store(false)
 		return nil
-	case errors.Is(err, logstore.ErrNoSpace) && !g.d.cut.Load():
+	case errors.Is(err, logstore.ErrNoSpace) && !g.d.cut.Load() && !g.d.appoints(es):
 		return err
 	}
 	return g.d.halt(fmt.Errorf("the Raft log cannot be written: %w", err))
+}
+
+// appoints reports whether entries hold a configuration that this node, as the
+// leader, has just made. The library's main loop, which asks, is the one that
+// changes its state.
+func (d *disk) appoints(es []*raft.Log) bool {
+	r := d.n.raft.Load()
+	return (r == nil || r.State() == raft.Leader) &&
+		slices.ContainsFunc(es, func(e *raft.Log) bool { return e.Type == raft.LogConfiguration })
 }
 
 func bytesOf(es []*raft.Log) (size int) {
@@ -149,6 +161,7 @@ func (g *guardedLog) DeleteRange(min, max uint64) error {
 	case err == nil:
 		if max >= last {
 			g.d.cut.Store(true)
+			g.d.n.lower(min)
 		}
 		return nil
 	case errors.Is(err, logstore.ErrNoSpace):
@@ -196,7 +209,7 @@ func (d *disk) watchHang() {
 		if hanging != d.hanging.Load() {
 			d.setHanging(hanging)
 		}
-		if hanging && d.next.Load() == nil {
+		if d.deposed() {
 			d.findSuccessor()
 		}
 	}
@@ -212,24 +225,33 @@ func (d *disk) setHanging(hanging bool) {
 		n.log.Info("the disk answers again")
 		return
 	}
-	n.log.Error("the disk hangs: a write to the Raft log has not ended; this node leads no more until it does", "after", hangLimit)
+	n.log.Error("the disk hangs: a write to the Raft log has not ended; until it does this node stores nothing and cannot lead", "after", hangLimit)
 	if f := n.flight.Load(); f != nil {
 		n.giveUp(f, system.ErrUnknownOutcome) // what comes of it shows when the disk is back
 	}
+}
+
+// deposed reports whether this node hangs and leads in the library's eyes only.
+func (d *disk) deposed() bool {
+	r := d.n.raft.Load()
+	return d.hangs() && r != nil && r.State() == raft.Leader
 }
 
 // findSuccessor asks the other voters which of them leads now.
 func (d *disk) findSuccessor() {
 	ctx, cancel := context.WithTimeout(d.n.ctx, 4*hangPause)
 	defer cancel()
+	var next *system.Member
 	for id, p := range d.n.askVoters(ctx) {
 		if p.Role != system.Leader || p.Term <= d.n.raft.Load().CurrentTerm() {
 			continue
 		}
 		if m, ok := d.n.machine.Member(id); ok {
-			d.next.Store(&m)
-			d.n.changed.Broadcast()
+			next = &m
 		}
+	}
+	if was := d.next.Swap(next); next != nil && (was == nil || was.ID != next.ID) {
+		d.n.changed.Broadcast()
 	}
 }
 
@@ -284,11 +306,11 @@ func (d *disk) watchSpace() {
 // measure compares what is free with the reserve. Above it there is a margin, so
 // that a disk at the limit does not move leadership to and fro.
 func (d *disk) measure() {
-	var s unix.Statfs_t
-	if err := unix.Statfs(d.n.cfg.DataDir, &s); err != nil {
+	free, err := d.free()
+	if err != nil {
 		return // the next write tells
 	}
-	free, was := int64(s.Bavail)*int64(s.Bsize), d.isShort()
+	was := d.isShort()
 	limit := d.n.cfg.DiskReserve
 	if was {
 		limit += limit / 4
@@ -306,6 +328,15 @@ func (d *disk) measure() {
 	} else {
 		d.n.log.Info("the disk has space again", "free", free)
 	}
+}
+
+// free is how many bytes the disk has left.
+func (d *disk) free() (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(d.n.cfg.DataDir, &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 // takeBallast makes the file, if it is not there.
@@ -336,22 +367,25 @@ func (d *disk) makeWay(alone bool) {
 	n := d.n
 	ctx, cancel := context.WithTimeout(n.ctx, roundWait)
 	defer cancel()
-	var better string
-	var last uint64
-	for id, p := range n.askVoters(ctx) {
-		if !p.Short && !p.Diverged && (better == "" || p.Last > last) {
-			better, last = id, p.Last
-		}
+	better, p := n.fittest(ctx)
+	if p.Short {
+		better = ""
 	}
 	n.abstain(lacksSpace, better != "" && !alone)
 	d.refuse.Store(better == "")
 	if _, leads := n.serving(); !leads || better == "" {
 		return
 	}
-	n.log.Warn("handing leadership to a node with space", "to", better)
-	ctx, cancel = context.WithTimeout(n.ctx, adminWait)
-	defer cancel()
-	if err := n.transferLeadership(ctx, better); err != nil {
-		n.log.Warn("leadership not handed over", "to", better, "error", err)
+	if !d.moving.CompareAndSwap(false, true) {
+		return // a change of membership may hold it up, and the disk is to be watched
 	}
+	n.wg.Go(func() {
+		defer d.moving.Store(false)
+		n.log.Warn("handing leadership to a node with space", "to", better)
+		ctx, cancel := context.WithTimeout(n.ctx, adminWait)
+		defer cancel()
+		if err := n.transferLeadership(ctx, better); err != nil {
+			n.log.Warn("leadership not handed over", "to", better, "error", err)
+		}
+	})
 }

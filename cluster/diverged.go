@@ -28,15 +28,15 @@ type divergence struct {
 
 // diverged is the mark of a node whose state is not that of the others. Such a
 // node answers no reads and no writes, does not lead, and neither keeps nor passes
-// on its state. Its log is right, so it stores entries and votes as before. Only a
-// rebuild takes the mark away.
+// on its state. Its log is right, so it stores entries and votes as before. A
+// rebuild takes the mark away, or an audit that finds most voters in the same state.
 type diverged struct {
 	n    *Node
 	path string
 	mark atomic.Pointer[divergence] // nil: not diverged
 
 	mu      sync.Mutex // one change at a time
-	rebuilt uint64     // guarded by mu; the state is the right one from this index on, mark or not
+	rebuilt uint64     // guarded by mu; the state was another one before this index: what is found there is past
 	replace bool       // guarded by mu; the right state was taken over since the mark was set, and may be kept
 }
 
@@ -76,8 +76,8 @@ func (d *diverged) keeps() bool {
 }
 
 // set marks this node. It serves no more from the first moment; that it returns
-// nil says that this will be so after a restart too. What an audit found before a
-// rebuild is past.
+// nil says that this will be so after a restart too. What an audit found before the
+// state was replaced, by a rebuild or by a leader's snapshot, is past.
 func (d *diverged) set(mark divergence) error {
 	n := d.n
 	d.mu.Lock()
@@ -112,14 +112,41 @@ func (d *diverged) replaced(index uint64) {
 	d.rebuilt, d.replace = index, true
 }
 
+// installed notes that a leader's snapshot of an index is the state now. A mark
+// stays: the next audit tells.
+func (d *diverged) installed(index uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rebuilt, d.replace = max(index, d.rebuilt), false
+}
+
 // clear takes the mark away, now that the state of an index is on disk, unless an
 // audit has found something since.
 func (d *diverged) clear(index uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.rebuilt != index || !d.replace {
+	if d.on() && (d.rebuilt != index || !d.replace) {
 		return refusedf("an audit has found %s diverged again", d.n.cfg.NodeID)
 	}
+	return d.remove()
+}
+
+// acquit takes the mark away because most voters were found to have this node's
+// state at a later index. What a rebuild took over counts only once it is on disk,
+// which the rebuild sees to.
+func (d *diverged) acquit(index uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.mark.Load()
+	if m == nil || index <= m.Index || d.replace {
+		return nil
+	}
+	d.n.log.Warn("an audit finds this node's state to be that of most voters; it serves again", "index", index, "diverged-at", m.Index)
+	return d.remove()
+}
+
+// remove removes the mark, first on disk; mu is held.
+func (d *diverged) remove() error {
 	err := os.Remove(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -176,7 +203,7 @@ func (d *diverged) makeWay() {
 	n := d.n
 	ctx, cancel := context.WithTimeout(n.ctx, adminWait)
 	defer cancel()
-	to := n.fittest(ctx)
+	to, _ := n.fittest(ctx)
 	if to == "" {
 		n.log.Debug("no voter answers that could lead instead of this node")
 		return
@@ -186,21 +213,24 @@ func (d *diverged) makeWay() {
 	}
 }
 
-// fittest returns the other voter that leadership is best handed to: of those whose
-// state is right, those with space first, the one with the longest log; "" where
-// none answers.
-func (n *Node) fittest(ctx context.Context) string {
+// fittest returns the other voter that leadership is best handed to, and how far it
+// is; "" where none answers that may lead.
+func (n *Node) fittest(ctx context.Context) (id string, p progress) {
 	ctx, cancel := context.WithTimeout(ctx, roundWait)
 	defer cancel()
-	var best string
-	var of progress
-	for id, p := range n.askVoters(ctx) {
+	return fittestOf(n.askVoters(ctx))
+}
+
+// fittestOf chooses, of the voters whose state is right, those with space first, the
+// one with the longest log.
+func fittestOf(voters map[string]progress) (best string, of progress) {
+	for id, p := range voters {
 		better := best == "" || of.Short && !p.Short || of.Short == p.Short && p.Last > of.Last
 		if !p.Diverged && better {
 			best, of = id, p
 		}
 	}
-	return best
+	return best, of
 }
 
 // astray is what a diverged node answers instead of data: who leads, if it knows;

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/google/uuid"
+
+	"github.com/raftkv/raftkv/cluster/logstore"
 )
 
 // The states of a data directory. Each step is one durable write of identity.json
@@ -48,8 +50,19 @@ type identity struct {
 	// StoresIn is the directory below the data directory that holds log, vote and
 	// snapshots; empty before a recover.
 	StoresIn string `json:"stores_in,omitempty"`
+	// LogStore is the kind of the log, from when it is created; empty is bbolt, as
+	// it was before there were others.
+	LogStore logstore.Kind `json:"log_store,omitempty"`
 	// Sum is a checksum of all other fields.
 	Sum string `json:"sum,omitempty"`
+}
+
+// logKind is the kind of the log that this data directory has.
+func (id *identity) logKind() logstore.Kind {
+	if id.LogStore == "" {
+		return logstore.Bolt
+	}
+	return id.LogStore
 }
 
 // voids reports whether this data directory is the proof that a cluster was never
@@ -66,7 +79,7 @@ func (id *identity) voids(cluster string) bool {
 func (id identity) renewed() identity {
 	return identity{
 		Format: id.Format, NodeID: id.NodeID, UUID: uuid.NewString(), State: pristine,
-		Former: append(slices.Clone(id.Former), id.UUID),
+		Former: append(slices.Clone(id.Former), id.UUID), LogStore: id.LogStore,
 	}
 }
 
@@ -75,7 +88,6 @@ const (
 	lockFile     = "lock"
 	peersFile    = "peers.json"
 	divergedFile = "diverged.json"
-	logFile      = "log.db"
 	voteFile     = "vote.db"
 	snapshotDir  = "snapshots"
 )
@@ -93,7 +105,14 @@ func openDataDir(path, nodeID string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	d := &dataDir{path: path}
+	if _, err := os.Lstat(d.file(lockFile)); errors.Is(err, fs.ErrNotExist) {
+		// A directory that is not ours is left as it was.
+		if _, err := d.look(nodeID); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := os.OpenFile(d.file(lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
@@ -101,7 +120,7 @@ func openDataDir(path, nodeID string) (*dataDir, error) {
 		lock.Close()
 		return nil, fmt.Errorf("data dir %s is in use by another process; stop it, or choose another --data-dir", path)
 	}
-	d := &dataDir{path: path, lock: lock}
+	d.lock = lock
 	if err := d.load(nodeID); err != nil {
 		lock.Close()
 		return nil, err
@@ -111,36 +130,63 @@ func openDataDir(path, nodeID string) (*dataDir, error) {
 
 // load reads identity.json, or writes a pristine one into an empty directory.
 func (d *dataDir) load(nodeID string) error {
+	fresh, err := d.look(nodeID)
+	if err != nil || !fresh {
+		return err
+	}
+	return d.create(nodeID)
+}
+
+// create makes a pristine identity.
+func (d *dataDir) create(nodeID string) error {
+	d.id = identity{Format: 1, NodeID: nodeID, UUID: uuid.NewString(), State: pristine}
+	return d.save(d.id)
+}
+
+// look reads identity.json, or finds the directory empty, which fresh says. It
+// changes nothing.
+func (d *dataDir) look(nodeID string) (fresh bool, err error) {
 	id, err := readIdentity(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.create(nodeID)
+		return true, d.foreign()
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	d.id = id
 	switch {
 	case d.id.NodeID != nodeID:
-		return fmt.Errorf("data dir %s belongs to node %q, not %q; start with --node-id %s, or choose another --data-dir", d.path, d.id.NodeID, nodeID, d.id.NodeID)
+		return false, fmt.Errorf("data dir %s belongs to node %q, not %q; start with --node-id %s, or choose another --data-dir", d.path, d.id.NodeID, nodeID, d.id.NodeID)
 	case d.id.State == left:
-		return fmt.Errorf("data dir %s: node %q has left cluster %s; start it with a fresh --data-dir and a new --node-id to join again", d.path, nodeID, d.id.Cluster)
+		return false, fmt.Errorf("data dir %s: node %q has left cluster %s; start it with a fresh --data-dir and a new --node-id to join again", d.path, nodeID, d.id.Cluster)
+	}
+	return false, nil
+}
+
+// keepsKind refuses a kind of log that is another one than that which is there.
+func (d *dataDir) keepsKind(asked logstore.Kind) error {
+	if has := d.id.logKind(); asked != "" && d.id.Stores && asked != has {
+		return fmt.Errorf("data dir %s keeps its log as %q, not as %q; start with --log-store %s or without it, or convert the log first: raftkv migrate --data-dir %s --log-store %s",
+			d.path, has, asked, has, d.path, asked)
 	}
 	return nil
 }
 
-// create makes a pristine identity, unless the directory holds something else.
-func (d *dataDir) create(nodeID string) error {
+// foreign refuses a directory that holds something else than a data directory.
+func (d *dataDir) foreign() error {
 	files, err := os.ReadDir(d.path)
 	if err != nil {
 		return fmt.Errorf("data dir: %w", err)
+	}
+	if slices.ContainsFunc(files, func(f fs.DirEntry) bool { return f.Name() == identityFile }) {
+		return nil // another process has just made it one, and holds it
 	}
 	for _, f := range files {
 		if f.Name() != lockFile && f.Name() != identityFile+".tmp" {
 			return fmt.Errorf("data dir %s holds %q but no %s: it is no RaftKV data dir, or that file was removed; restore it from a backup, or choose another --data-dir", d.path, f.Name(), identityFile)
 		}
 	}
-	d.id = identity{Format: 1, NodeID: nodeID, UUID: uuid.NewString(), State: pristine}
-	return d.save(d.id)
+	return nil
 }
 
 // save makes id durable, and only then the one in memory.

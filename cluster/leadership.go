@@ -35,7 +35,7 @@ func (n *Node) Leader() (m system.Member, self, ok bool) {
 	case r == nil:
 		return system.Member{}, false, false
 	}
-	if n.disk.hangs() {
+	if n.disk.deposed() {
 		return n.disk.successor()
 	}
 	_, id := r.LeaderWithID()
@@ -58,8 +58,20 @@ func (n *Node) Leader() (m system.Member, self, ok bool) {
 }
 
 // member returns what a node announced of itself: as applied here, or, while this
-// node has not caught up after a restart, as it noted before.
+// node has not caught up after a restart, as it noted before. Of itself it knows
+// better: it may have moved since.
 func (n *Node) member(id string) (system.Member, bool) {
+	m, ok := n.known(id)
+	if id == n.cfg.NodeID {
+		me := n.self()
+		me.Learner = m.Learner
+		return me, true
+	}
+	return m, ok
+}
+
+// known is member without what this node knows of itself.
+func (n *Node) known(id string) (system.Member, bool) {
 	members, newer := n.book.noted(n.visible.Load())
 	if !newer {
 		return n.machine.Member(id)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -24,7 +25,28 @@ var slogLevels = map[hclog.Level]slog.Level{
 }
 
 func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
-	l.log.Log(context.Background(), slogLevels[level], msg, args...)
+	if l.enabled(level) {
+		l.log.Log(context.Background(), slogLevels[level], msg, expanded(args)...)
+	}
+}
+
+// expanded is args with what hclog.Fmt made of a format and its arguments as text.
+func expanded(args []any) []any {
+	var all []any // a copy where it is needed: the caller's stays as it is
+	for i, a := range args {
+		f, ok := a.(hclog.Format)
+		if !ok || len(f) == 0 {
+			continue
+		}
+		if all == nil {
+			all = append(all, args...)
+		}
+		all[i] = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
+	}
+	if all == nil {
+		return args
+	}
+	return all
 }
 
 func (l *raftLogger) Trace(msg string, args ...any) { l.Log(hclog.Trace, msg, args...) }
@@ -47,7 +69,7 @@ func (l *raftLogger) ImpliedArgs() []any { return l.args }
 func (l *raftLogger) Name() string       { return l.name }
 
 func (l *raftLogger) With(args ...any) hclog.Logger {
-	return &raftLogger{log: l.log.With(args...), name: l.name, args: append(l.args[:len(l.args):len(l.args)], args...)}
+	return &raftLogger{log: l.log.With(expanded(args)...), name: l.name, args: append(l.args[:len(l.args):len(l.args)], args...)}
 }
 
 func (l *raftLogger) Named(name string) hclog.Logger {

@@ -55,7 +55,7 @@ func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
 		n.pledges.Add(1)
 		return n.self(), nil
 	case r.Known:
-		return system.Member{}, refusedForGood("node id %q is in use by a member, and the node that asks under it has no data: start it with another --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, r.ID)
+		return system.Member{}, refusedForGood("node id %q is in use by a member, and the node that asks under it has no data: start it with another --node-id; if the member is lost, remove it with RAFT.LEAVE %s", r.ID, r.ID)
 	case n.inviting != "" && (n.inviting != r.Inviter || id.NodeID < r.Inviter):
 		return system.Member{}, refusedf("%s is inviting a node itself; of two that invite each other the smaller id wins", id.NodeID)
 	}
@@ -105,10 +105,40 @@ func (n *Node) joinHere(ctx context.Context, r system.JoinRequest) error {
 	return n.awaitVoter(ctx, r.ID)
 }
 
+// mayChange refuses a change of membership where the disk has no room for it: the
+// library works by a configuration that it could not store.
+func (n *Node) mayChange() error {
+	if n.disk.isShort() {
+		return refusedf("the disk of the leader, %s, is nearly full: make space first", n.cfg.NodeID)
+	}
+	return nil
+}
+
+// turn is a lock that is not waited for beyond a context's end.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) lock(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) unlock() { <-t }
+
 // addLearner takes a node's pledge and adds it without a vote.
 func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
-	n.members.Lock()
-	defer n.members.Unlock()
+	if err := n.members.lock(ctx); err != nil {
+		return err
+	}
+	defer n.members.unlock()
+	if err := n.mayChange(); err != nil {
+		return err
+	}
 	servers := n.servers()
 	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == r.ID })
 	if r.ID == n.cfg.NodeID {
@@ -117,12 +147,17 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 	if at >= 0 && servers[at].Suffrage == raft.Voter && r.Learner {
 		return refusedf("%s is a voter already", r.ID)
 	}
-	m, err := n.invite(ctx, r, at >= 0)
+	if _, gone := n.machine.Departure(r.ID); gone {
+		return refusedForGood("%s", system.IDIsSpent(r.ID))
+	}
+	// A member that is in no configuration is one whose join was cut off.
+	known, ok := n.machine.Member(r.ID)
+	m, err := n.invite(ctx, r, at >= 0 || ok)
 	if err != nil {
 		return err
 	}
-	if known, ok := n.machine.Member(r.ID); at >= 0 && ok && known.Dir != "" && known.Dir != m.Dir {
-		return refusedForGood("node id %q is in use by another node, at %s; start this one with a fresh --data-dir and another --node-id, or remove the old one with RAFT.LEAVE %s first", r.ID, known.Raft, r.ID)
+	if ok && known.Dir != "" && known.Dir != m.Dir {
+		return refusedForGood("node id %q is in use by another node, at %s; start this one with a fresh --data-dir and another --node-id; if the other is lost, remove it with RAFT.LEAVE %s", r.ID, known.Raft, r.ID)
 	}
 	for _, other := range n.machine.Members() {
 		in := slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == other.ID })
@@ -228,8 +263,9 @@ func (n *Node) awaitVoter(ctx context.Context, id string) error {
 	}
 }
 
-// reconcile makes voters, on the leader, of members that are to vote and have
-// caught up.
+// reconcile finishes on the leader what another may have begun: it makes voters of
+// members that are to vote and have caught up, and takes those that left out of the
+// configuration.
 func (n *Node) reconcile() {
 	for n.ctx.Err() == nil {
 		pause(n.ctx, 5*retryPause)
@@ -238,10 +274,36 @@ func (n *Node) reconcile() {
 			continue
 		}
 		for _, s := range n.servers() {
-			if n.promotable(s) && n.caughtUp(string(s.ID), term) {
+			if _, gone := n.machine.Departure(string(s.ID)); gone {
+				n.finishLeaving(string(s.ID))
+			} else if n.promotable(s) && n.caughtUp(string(s.ID), term) {
 				n.promote(s.ID)
 			}
 		}
+	}
+}
+
+// finishLeaving takes a node that has left out of the configuration.
+func (n *Node) finishLeaving(id string) {
+	ctx, cancel := context.WithTimeout(n.ctx, adminWait)
+	defer cancel()
+	if id == n.cfg.NodeID { // its successor does it
+		if err := n.transferLeadership(ctx, ""); err != nil {
+			n.log.Warn("this node was removed and cannot hand leadership over", "error", err)
+			pause(n.ctx, time.Second)
+		}
+		return
+	}
+	if n.members.lock(ctx) != nil {
+		return
+	}
+	defer n.members.unlock()
+	if !n.configured(id) {
+		return
+	}
+	if err := n.takeOut(ctx, id); err != nil {
+		n.log.Warn("removed node still in the configuration", "node", id, "error", err)
+		pause(n.ctx, time.Second)
 	}
 }
 
@@ -253,8 +315,13 @@ func (n *Node) promotable(s raft.Server) bool {
 
 // promote makes a learner a voter, unless it was removed meanwhile.
 func (n *Node) promote(id raft.ServerID) {
-	n.members.Lock()
-	defer n.members.Unlock()
+	if n.members.lock(n.ctx) != nil {
+		return
+	}
+	defer n.members.unlock()
+	if n.mayChange() != nil {
+		return // reconcile tries again
+	}
 	for _, s := range n.servers() {
 		if s.ID != id || !n.promotable(s) {
 			continue
@@ -295,18 +362,10 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 	if _, ok := n.serving(); !ok {
 		return system.ErrNoLeader
 	}
-	servers := n.servers()
-	at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == id })
-	voters := len(n.otherVoters()) + 1
-	switch {
-	case at < 0:
-		if _, known := n.machine.Member(id); known { // a removal or a join that was cut off half way
-			return n.logSystem(ctx, system.MemberDel(id))
+	if id == n.cfg.NodeID && n.configured(id) {
+		if len(n.otherVoters()) == 0 {
+			return refusedf("%s is the last voter; a cluster cannot be left without one", id)
 		}
-		return refusedf("no member has the id %q", id)
-	case servers[at].Suffrage == raft.Voter && voters == 1:
-		return refusedf("%s is the last voter; a cluster cannot be left without one", id)
-	case id == n.cfg.NodeID:
 		if err := n.transferLeadership(ctx, ""); err != nil {
 			return err
 		}
@@ -314,8 +373,38 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 			return refusedf("leadership came back to %s; try again", id)
 		})
 	}
-	n.members.Lock()
-	defer n.members.Unlock()
+	if err := n.members.lock(ctx); err != nil {
+		return err
+	}
+	defer n.members.unlock()
+	_, known := n.machine.Member(id)
+	configured := n.configured(id)
+	if !known && !configured {
+		return refusedf("no member has the id %q", id)
+	}
+	if configured {
+		if err := n.mayChange(); err != nil {
+			return err
+		}
+	}
+	// First its id is spent, then it goes: so a member that is in no configuration has
+	// never been in one, and whoever leads finishes what was cut off (reconcile).
+	if known {
+		if err := n.logSystem(ctx, system.MemberLeft(id)); err != nil {
+			return err
+		}
+	}
+	if !configured { // a join that was cut off
+		return nil
+	}
+	return n.takeOut(ctx, id)
+}
+
+// takeOut removes a node that has left from the configuration. n.members is held.
+func (n *Node) takeOut(ctx context.Context, id string) error {
+	if err := n.mayChange(); err != nil {
+		return err
+	}
 	if err := membershipError(n.raft.Load().RemoveServer(raft.ServerID(id), 0, adminWait).Error()); err != nil {
 		return err
 	}
@@ -327,7 +416,17 @@ func (n *Node) leaveHere(ctx context.Context, id string) error {
 	if err := n.ask(tell, id, request{kind: kindRemoved, body: n.outlook()}); err != nil {
 		n.log.Warn("removed node not told", "node", id, "error", err)
 	}
-	return n.logSystem(ctx, system.MemberDel(id))
+	return nil
+}
+
+// fits reports whether the node of that id has that data directory, for all that is
+// known here. Once one is known it is no other, for an id is used once.
+func (n *Node) fits(id, dir string) bool {
+	if m, ok := n.member(id); ok {
+		return m.Dir == "" || m.Dir == dir
+	}
+	gone, ok := n.machine.Departure(id)
+	return !ok || gone.Dir == "" || gone.Dir == dir
 }
 
 // Transfer hands leadership to another voter; see server.Replicator.
@@ -364,8 +463,10 @@ func (n *Node) transferHere(ctx context.Context, id string) error {
 // once the new leader is known. What waited is then redirected, and nothing was
 // left in doubt.
 func (n *Node) transferLeadership(ctx context.Context, id string) error {
-	n.members.Lock()
-	defer n.members.Unlock()
+	if err := n.members.lock(ctx); err != nil {
+		return err
+	}
+	defer n.members.unlock()
 	n.held.Store(true)
 	defer func() {
 		n.held.Store(false)
@@ -378,7 +479,7 @@ func (n *Node) transferLeadership(ctx context.Context, id string) error {
 		pause(ctx, time.Millisecond)
 	}
 	if id == "" {
-		id = n.fittest(ctx)
+		id, _ = n.fittest(ctx)
 	}
 	if id == "" {
 		return refusedf("leadership not transferred: no voter answers that may lead")

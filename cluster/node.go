@@ -61,6 +61,10 @@ type Config struct {
 	DiskReserve int64
 	// AuditInterval is how often the leader compares all members' states; 0 is never.
 	AuditInterval time.Duration
+	// LogStore is the kind of log that a fresh data directory gets; empty is
+	// logstore.Bolt. One that has a log keeps its kind: then another one is an error,
+	// and empty is none.
+	LogStore logstore.Kind
 	// Clock is the wall clock; nil is the system's.
 	Clock func() time.Time
 }
@@ -84,7 +88,7 @@ type Node struct {
 	dir      *dataDir   // its id is guarded by mu
 	inviting string     // guarded by mu; the node whose pledge this pristine node is asking for
 	cutting  sync.Mutex // one snapshot at a time, with its own TrailingLogs
-	members  sync.Mutex // one change of membership or leadership at a time
+	members  turn       // one change of membership or leadership at a time
 
 	pledges atomic.Uint64            // pledges given, the repeated ones too
 	outside atomic.Pointer[outlook]  // of a removed node: the cluster as it last heard of it
@@ -93,6 +97,7 @@ type Node struct {
 	changed signal                   // leadership, readiness or membership
 	applied signal                   // visible or the logged clock moved
 	visible atomic.Uint64            // the last log index that was applied and answered
+	boot    atomic.Uint64            // the last log index at start, or less if the log lost its end since: what is applied up to here is old
 	restore atomic.Uint64            // the index of the last snapshot that was restored
 	ready   atomic.Uint64            // the term whose first entry of ours is applied
 	opening atomic.Uint64            // the ID of that entry
@@ -121,9 +126,8 @@ type Node struct {
 // raftNode is the library's node with what belongs to it.
 type raftNode struct {
 	*raft.Raft
-	logs      *logstore.Log
-	votes     *logstore.Vote
-	bootIndex uint64 // the last log index at start: what is applied up to here is old
+	logs  logstore.Store
+	votes *logstore.Vote
 
 	stopOnce sync.Once
 	stopped  chan struct{} // closed once the library's goroutines ended
@@ -151,12 +155,17 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := dir.keepsKind(cfg.LogStore); err != nil {
+		dir.close()
+		return nil, err
+	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
 		book:  openBook(dir.file(peersFile), cfg.Logger),
 		queue: batch.New(maxQueued, MaxCommand),
 		tickC: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
+	n.members = newTurn()
 	n.disk, n.audits, n.diverged, n.chunk = newDisk(n), newAudits(n), openDiverged(n), maxChunk
 	if n.spools, err = openSpools(n); err != nil {
 		dir.close()
@@ -167,7 +176,8 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	n.publish()
 	n.trans, err = transport.New(transport.Config{
 		Addr: cfg.RaftAddr, Advertise: cfg.RaftAdvertise, Self: n.wireIdentity(),
-		Resolve: n.book.resolve, Learned: n.book.learn, Replicates: n.replicates, Logger: &raftLogger{log: cfg.Logger},
+		Resolve: n.book.resolve, Learned: n.book.learn, Replicates: n.replicates,
+		Dir: func() string { return n.state.Load().UUID }, Fits: n.fits, Logger: &raftLogger{log: cfg.Logger},
 	})
 	if err != nil {
 		dir.close()

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/raftkv/raftkv/cluster/logstore"
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/system"
@@ -29,8 +32,11 @@ type testNode struct {
 	dir     string
 	addr    string
 	wall    func() time.Time
-	wait    time.Duration // for a leader
-	audits  time.Duration // the interval; 0: none by themselves
+	wait    time.Duration         // for a leader
+	audits  time.Duration         // the interval; 0: none by themselves
+	logs    io.Writer             // nil: the test's own output
+	refusal atomic.Pointer[error] // what commands forwarded to it end with; nil: they are done
+	refused atomic.Int64          // how many did
 }
 
 // freeAddr returns a loopback address whose port the kernel picked.
@@ -50,10 +56,17 @@ func newNode(t *testing.T, id string) *testNode {
 	return &testNode{dir: filepath.Join(t.TempDir(), id), addr: freeAddr(t), wall: time.Now, wait: 5 * time.Second}
 }
 
+// testKind is the kind of log that the tests' nodes have: tests/cluster/proc has the
+// variable's name, too.
+func testKind() logstore.Kind { return logstore.Kind(os.Getenv("RAFTKV_TEST_LOG_STORE")) }
+
 // run opens and starts the node under its data directory.
 func (tn *testNode) run(t *testing.T, id string, join ...string) {
 	t.Helper()
 	tn.machine = fsm.New()
+	if tn.logs == nil {
+		tn.logs = os.Stderr
+	}
 	level := slog.LevelWarn
 	if testing.Verbose() {
 		level = slog.LevelInfo
@@ -62,13 +75,18 @@ func (tn *testNode) run(t *testing.T, id string, join ...string) {
 		NodeID: id, DataDir: tn.dir, RaftAddr: tn.addr, RaftAdvertise: tn.addr,
 		RESPAdvertise: "127.0.0.1:6" + id[len(id)-1:], HTTPAdvertise: "127.0.0.1:8" + id[len(id)-1:],
 		Join: join, LeaderWait: tn.wait, Clock: tn.wall, AuditInterval: tn.audits,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", id),
+		LogStore: testKind(),
+		Logger:   slog.New(slog.NewTextHandler(tn.logs, &slog.HandlerOptions{Level: level})).With("node", id),
 	}, tn.machine)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tn.Node = n
 	n.OnForward(func(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
+		if err := tn.refusal.Load(); err != nil {
+			tn.refused.Add(1)
+			return nil, *err
+		}
 		return tn.do(c.DB, args)
 	})
 	if err := n.Start(); err != nil {

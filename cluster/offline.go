@@ -10,16 +10,25 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/raftkv/raftkv/cluster/logstore"
 )
 
-// store is the path of one of Raft's stores: beside identity.json, or, after a
-// recover, in the directory that it names.
-func (d *dataDir) store(name string) string { return filepath.Join(d.path, d.id.StoresIn, name) }
+// stores is the directory that Raft's stores are in: the data directory or, after a
+// recover, the one in it that identity.json names.
+func (d *dataDir) stores() string { return filepath.Join(d.path, d.id.StoresIn) }
+
+// store is the path of one of Raft's stores.
+func (d *dataDir) store(name string) string { return filepath.Join(d.stores(), name) }
 
 // readIdentity reads and checks identity.json. Its errors are one line that says
 // what to do; that the file is not there is fs.ErrNotExist.
-func readIdentity(dir string) (id identity, err error) {
-	path := filepath.Join(dir, identityFile)
+func readIdentity(dir string) (identity, error) {
+	return readIdentityFile(filepath.Join(dir, identityFile))
+}
+
+// readIdentityFile is readIdentity of a file of any name.
+func readIdentityFile(path string) (id identity, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return id, err
@@ -31,7 +40,7 @@ func readIdentity(dir string) (id identity, err error) {
 		return id, fmt.Errorf("%s has format %d, which this version does not know; use the version that wrote it, or a newer one", path, id.Format)
 	}
 	sum, err := jsonSum(text)
-	if err != nil || id.UUID == "" || id.State == "" || id.Sum != "" && id.Sum != sum {
+	if err != nil || id.UUID == "" || id.State == "" || id.Sum != "" && id.Sum != sum || logstore.CheckKind(id.logKind()) != nil {
 		return id, fmt.Errorf("%s is damaged; restore it from a backup, or start this node anew under another --node-id and --data-dir", path)
 	}
 	return id, nil

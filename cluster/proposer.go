@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -23,7 +24,7 @@ type flight struct {
 	data    []byte // its binary form
 	items   []*batch.Item
 	writers []*resp.Writer
-	done    chan struct{} // closed once the proposals are answered
+	done    chan struct{} // closed by who took it, once it is done with it
 }
 
 // Submit hands over proposals to be logged in this order; see server.Replicator.
@@ -139,9 +140,7 @@ func (n *Node) proposeOne() {
 		return
 	}
 	if notDone(err) {
-		if n.flight.CompareAndSwap(f, nil) {
-			n.queue.PutBack(f.items)
-		}
+		n.putBack(f)
 		pause(n.ctx, time.Millisecond) // the library's state follows in a moment
 		return
 	}
@@ -212,10 +211,8 @@ func (n *Node) resolve(f *flight, index uint64) {
 			return
 		}
 		if seen >= index {
-			if n.flight.CompareAndSwap(f, nil) {
-				n.queue.PutBack(f.items)
-				n.changed.Broadcast()
-			}
+			n.putBack(f)
+			n.changed.Broadcast()
 			return
 		}
 		select {
@@ -226,6 +223,15 @@ func (n *Node) resolve(f *flight, index uint64) {
 			n.giveUp(f, system.ErrUnknownOutcome)
 			return
 		}
+	}
+}
+
+// putBack returns to the queue what was certainly not done, unless somebody else
+// answered it.
+func (n *Node) putBack(f *flight) {
+	if n.flight.CompareAndSwap(f, nil) {
+		n.queue.PutBack(f.items)
+		close(f.done)
 	}
 }
 
@@ -313,12 +319,19 @@ func raise(v *atomic.Int64, x int64) {
 	}
 }
 
-// logSystem logs system commands as an entry like any other, and waits for it.
+// logSystem logs system commands as an entry like any other, and waits for it. What
+// the replicated state refuses is a RefusedError: it alone knows what was logged
+// between this node's look at it and the entry.
 func (n *Node) logSystem(ctx context.Context, cmds ...entry.Command) error {
 	done := make(chan error, 1)
 	n.queue.Add([]system.Proposal{{
 		Proposal: entry.Proposal{System: true, Commands: cmds},
-		Done:     func(_ []byte, err error) { done <- err },
+		Done: func(reply []byte, err error) {
+			if why, refused := bytes.CutPrefix(reply, []byte("-ERR ")); err == nil && refused {
+				err = refusedf("%s", bytes.TrimSpace(why))
+			}
+			done <- err
+		},
 	}}, time.Now().Add(n.cfg.LeaderWait))
 	select {
 	case err := <-done:

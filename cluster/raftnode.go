@@ -43,11 +43,14 @@ func (n *Node) startRaft() error {
 	if err != nil {
 		return closeStores(err)
 	}
-	if metas, err := snaps.List(); err != nil {
-		return closeStores(err)
-	} else if err := logs.Verify(newestIndex(metas)); err != nil {
+	metas, err := snaps.List()
+	if err == nil {
+		err = logs.Verify(newestIndex(metas))
+	}
+	if err != nil {
 		return closeStores(err)
 	}
+	n.boot.Store(last)
 	store, stable := n.disk.guard(logs, votes)
 	if err := n.bootstrap(store, stable, snaps); err != nil {
 		return closeStores(err)
@@ -55,7 +58,7 @@ func (n *Node) startRaft() error {
 	notify := make(chan bool, 16)
 	conf := n.raftConfig()
 	conf.NotifyCh = notify
-	machine := &applier{n: n}
+	machine := &applier{n: n, start: newestIndex(metas)}
 	r, err := raft.NewRaft(conf, machine, store, stable, snaps, n.trans.Raft())
 	if err != nil && machine.unreadable != nil {
 		return closeStores(machine.unreadable)
@@ -64,7 +67,7 @@ func (n *Node) startRaft() error {
 		return closeStores(fmt.Errorf("start Raft: %w", err))
 	}
 	n.disk.armed.Store(true)
-	node := &raftNode{Raft: r, logs: logs, votes: votes, bootIndex: last, stopped: make(chan struct{})}
+	node := &raftNode{Raft: r, logs: logs, votes: votes, stopped: make(chan struct{})}
 	n.raft.Store(node)
 	observed := make(chan raft.Observation, 16)
 	r.RegisterObserver(raft.NewObserver(observed, true, func(o *raft.Observation) bool {
@@ -101,13 +104,16 @@ func newestIndex(metas []*raft.SnapshotMeta) uint64 {
 // openStores opens log and vote store. They are created once in a data
 // directory's life: from then on a missing or empty one is an error, since a node
 // that forgot its vote could vote twice.
-func (n *Node) openStores() (*logstore.Log, *logstore.Vote, error) {
+func (n *Node) openStores() (logstore.Store, *logstore.Vote, error) {
 	id := n.dir.id
-	openLog, openVote := logstore.OpenLog, logstore.OpenVote
+	openLog, openVote := id.logKind().Open, logstore.OpenVote
 	if !id.Stores {
-		openLog, openVote = logstore.CreateLog, logstore.CreateVote
+		if n.cfg.LogStore != "" {
+			id.LogStore = n.cfg.LogStore
+		}
+		openLog, openVote = id.logKind().Create, logstore.CreateVote
 	}
-	logs, err := openLog(n.dir.store(logFile), id.Cluster)
+	logs, err := openLog(n.dir.stores(), id.Cluster)
 	if err != nil {
 		return nil, nil, err
 	}

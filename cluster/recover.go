@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,28 +28,38 @@ import (
 type Recovery struct {
 	Report *Report  // of the directory
 	Alive  []string // other voters that answered, as "id at address"
+	// Unfinished is the old cluster of a recovery that was cut off behind its one-way
+	// step: the directory is the new cluster's already, and Apply only puts the rest
+	// in order. Empty where there is none.
+	Unfinished string
 
 	dir     string
+	old     identity     // what is replaced, or was
 	machine *fsm.Machine // all that the directory holds, applied
 	release func()
 	crash   func(step string) error // tests end Apply before any of its steps; nil otherwise
 }
 
-// The directories, below the data directory, of a recovered node's stores and of
-// those that it had before. A cluster's UUID follows.
-const (
-	recoveredPrefix = "recovered-"
-	beforePrefix    = "before-recover-"
-)
+// recoveredPrefix and a cluster's UUID is the directory, below the data directory, of
+// a recovered node's stores.
+const recoveredPrefix = "recovered-"
+
+// Around is what is known of the other members beside what the directory says.
+type Around struct {
+	Ask []string // more addresses at which a member may live
+	// Foreign are addresses at which something else answers by now: it counts as
+	// nobody, unless it says that it is a member.
+	Foreign []string
+}
 
 // askTime is how long a member may take to answer that it lives.
 const askTime = 3 * time.Second
 
 // OpenRecovery reads the data directory of a stopped node, which must be sound,
 // and asks the other voters whether they live, at the addresses that the directory
-// knows and at those of ask. It refuses where this node and those that answer are
-// a majority. Close it at the end.
-func OpenRecovery(ctx context.Context, dir string, ask []string) (_ *Recovery, err error) {
+// knows and at those that it is told. It refuses where this node and those that
+// answer are a majority. Close it at the end.
+func OpenRecovery(ctx context.Context, dir string, around Around) (_ *Recovery, err error) {
 	release, err := holdStopped(dir, syscall.LOCK_EX)
 	if err != nil {
 		return nil, err
@@ -66,13 +76,19 @@ func OpenRecovery(ctx context.Context, dir string, ask []string) (_ *Recovery, e
 	switch {
 	case len(r.Report.Findings) > 0:
 		return nil, fmt.Errorf("this data dir is not sound: %s", r.Report.Findings[0])
+	case r.Report.State == left:
+		return nil, fmt.Errorf("%s was removed from cluster %s, which went on without it: what %s holds is out of date, and its voters may all be others by now; recover the data dir of a member, nothing was changed",
+			r.Report.NodeID, r.Report.ClusterID, dir)
 	case r.Report.State == pristine || r.Report.Last().Index == 0:
 		return nil, fmt.Errorf("%s holds nothing to recover: its node never took part in a cluster", dir)
+	}
+	if err := r.resume(); err != nil || r.Unfinished != "" {
+		return r, err
 	}
 	if err := r.replay(); err != nil {
 		return nil, err
 	}
-	return r, r.askAround(ctx, ask)
+	return r, r.askAround(ctx, around)
 }
 
 // Close lets the directory go.
@@ -101,7 +117,7 @@ func (r *Recovery) replay() error {
 		}
 		newest = meta.Index
 	}
-	logs, err := logstore.ReadLog(r.stores(logFile), r.Report.ClusterID)
+	logs, err := r.Report.id.logKind().Read(r.stores(""), r.Report.ClusterID)
 	if err != nil {
 		return err
 	}
@@ -128,32 +144,67 @@ func (r *Recovery) apply(l *raft.Log) (err error) {
 	return err
 }
 
-// askAround asks who lives, and refuses where a majority does.
-func (r *Recovery) askAround(ctx context.Context, ask []string) error {
-	voters, me := r.Report.Configuration.Voters, r.Report.NodeID
-	addrs := slices.Clone(ask)
-	for _, addr := range r.Report.Addresses {
-		addrs = append(addrs, addr)
-	}
-	for _, m := range r.machine.Members() {
-		addrs = append(addrs, m.Raft)
-	}
-	found, err := whoLives(ctx, addrs)
+// askAround asks who lives, and refuses where a majority does. What answers without
+// saying who it is counts as the voter of that address: taken for dead, it would
+// form the old majority beside the new cluster.
+func (r *Recovery) askAround(ctx context.Context, around Around) error {
+	owners := r.owners(around.Ask)
+	found, err := whoLives(ctx, slices.Sorted(maps.Keys(owners)))
 	if err != nil {
 		return err
 	}
-	alive := map[string]string{}
+	alive, nameless := map[string]string{}, []string{}
 	for addr, peer := range found {
-		if peer.Cluster != r.Report.ClusterID {
-			continue
-		}
-		if peer.ID == me {
-			return fmt.Errorf("a node runs at %s under this node's id, %s, in the same cluster: this data dir is a copy of another one; nothing was changed", addr, me)
-		}
-		if slices.Contains(voters, peer.ID) {
+		switch {
+		case peer.ID == "":
+			if !slices.Contains(around.Foreign, addr) && owners[addr] != "" {
+				nameless = append(nameless, addr)
+			}
+		case peer.Cluster != r.Report.ClusterID:
+		case peer.ID == r.Report.NodeID:
+			return fmt.Errorf("a node runs at %s under this node's id, %s, in the same cluster: this data dir is a copy of another one; nothing was changed", addr, peer.ID)
+		case slices.Contains(r.Report.Configuration.Voters, peer.ID):
 			alive[peer.ID] = addr
 		}
 	}
+	nameless = slices.DeleteFunc(nameless, func(addr string) bool { return alive[owners[addr]] != "" })
+	for _, addr := range nameless {
+		alive[owners[addr]] = addr + ", which does not say who it is"
+	}
+	return r.judge(alive, nameless)
+}
+
+// owners are the addresses to ask, each with the other voter that is known to have
+// it, or "". One that was asked for and nobody is known to have is a voter too.
+func (r *Recovery) owners(ask []string) map[string]string {
+	owners := map[string]string{}
+	note := func(id, addr string) {
+		voter := id != r.Report.NodeID && slices.Contains(r.Report.Configuration.Voters, id)
+		switch old := owners[addr]; {
+		case addr == "":
+		case voter && (old == "" || id < old):
+			owners[addr] = id
+		default:
+			owners[addr] = old
+		}
+	}
+	for _, m := range r.machine.Members() {
+		note(m.ID, m.Raft)
+	}
+	for id, addr := range r.Report.Addresses {
+		note(id, addr)
+	}
+	for _, addr := range ask {
+		if addr != "" && owners[addr] == "" {
+			owners[addr] = addr
+		}
+	}
+	return owners
+}
+
+// judge refuses where this node and those that live are enough.
+func (r *Recovery) judge(alive map[string]string, nameless []string) error {
+	voters, me := r.Report.Configuration.Voters, r.Report.NodeID
 	for id, addr := range alive {
 		r.Alive = append(r.Alive, id+" at "+addr)
 	}
@@ -168,6 +219,11 @@ func (r *Recovery) askAround(ctx context.Context, ask []string) error {
 		return nil
 	case len(alive) == 0:
 		return fmt.Errorf("%s is the only voter of its cluster: there is nothing to recover from, start it; nothing was changed", me)
+	case len(nameless) > 0:
+		slices.Sort(nameless)
+		return fmt.Errorf("a quorum may be reached: with this node, what answered is enough of %d voters (%s); "+
+			"a node of another version, or one that hangs, answers like that: stop it or start this node instead; if it is no member, name it with --foreign %s; nothing was changed",
+			len(voters), strings.Join(r.Alive, "; "), strings.Join(nameless, ","))
 	}
 	return fmt.Errorf("a quorum can be reached: %d of %d voters answered (%s), and with this node they are enough; start this node instead, nothing was changed",
 		len(alive), len(voters), strings.Join(r.Alive, ", "))
@@ -175,44 +231,51 @@ func (r *Recovery) askAround(ctx context.Context, ask []string) error {
 
 // Apply does it and returns the new cluster's UUID. Everything is made beside what
 // is there; one rename of identity.json then switches over. So after a crash the
-// directory is either as it was, or recovered.
+// directory is either as it was, or recovered; what then is left to do is done by
+// the next Recovery (Unfinished).
 func (r *Recovery) Apply() (string, error) {
+	if r.Unfinished != "" {
+		return r.Report.ClusterID, r.take(r.tidying(r.Report.id.StoresIn))
+	}
 	old := r.Report.id
-	id := identity{Format: old.Format, NodeID: old.NodeID, UUID: uuid.NewString(), State: founded, Stores: true, Bootstrapped: true}
+	id := identity{Format: old.Format, NodeID: old.NodeID, UUID: uuid.NewString(), State: founded, Stores: true, Bootstrapped: true, LogStore: old.LogStore}
 	// The directory's UUID is the cluster's, as with every founder: with its old one
 	// it would be a proof that the old cluster was never founded (voids).
 	id.Cluster, id.StoresIn = id.UUID, recoveredPrefix+id.UUID
 	if id.Former = old.Former; old.UUID != old.Cluster {
 		id.Former = append(slices.Clone(id.Former), old.UUID) // that proof has to last
 	}
-	before := beforePrefix + old.Cluster
-	for _, step := range []struct {
-		name string
-		run  func() error
-	}{
+	steps := []step{
 		{"clean", func() error { return r.clean() }},
 		{"vote", func() error { return r.writeVote(id) }},
 		{"log", func() error { return r.writeLog(id) }},
 		{"snapshot", func() error { return r.writeSnapshot(id) }},
+		{"note", func() error { return r.note(id.StoresIn) }},
 		{"sync", func() error { return errors.Join(syncDir(filepath.Join(r.dir, id.StoresIn)), syncDir(r.dir)) }},
 		{"identity", func() error { return (&dataDir{path: r.dir}).save(id) }},
-		{"addresses", func() error { return gone(os.Remove(filepath.Join(r.dir, peersFile))) }},
-		{"directory", func() error { return os.Mkdir(filepath.Join(r.dir, before), 0o700) }},
-		{"keep vote", func() error { return r.keep(voteFile, before) }},
-		{"keep log", func() error { return r.keep(logFile, before) }},
-		{"keep snapshots", func() error { return r.keep(snapshotDir, before) }},
-		{"keep identity", func() error { return r.keepIdentity(old, before) }},
-	} {
+	}
+	return id.Cluster, r.take(append(steps, r.tidying(id.StoresIn)...))
+}
+
+// step is a part of Apply. A crash may come between any two of them.
+type step struct {
+	name string
+	run  func() error
+}
+
+// take takes the steps until one fails.
+func (r *Recovery) take(steps []step) error {
+	for _, s := range steps {
 		if r.crash != nil {
-			if err := r.crash(step.name); err != nil {
-				return "", err
+			if err := r.crash(s.name); err != nil {
+				return err
 			}
 		}
-		if err := step.run(); err != nil {
-			return "", fmt.Errorf("recover, %s: %w", step.name, err)
+		if err := s.run(); err != nil {
+			return fmt.Errorf("recover, %s: %w", s.name, err)
 		}
 	}
-	return id.Cluster, nil
+	return nil
 }
 
 // clean removes what an attempt that was cut off left behind.
@@ -249,7 +312,7 @@ func (r *Recovery) writeVote(id identity) error {
 }
 
 func (r *Recovery) writeLog(id identity) error {
-	logs, err := logstore.CreateLog(filepath.Join(r.dir, id.StoresIn, logFile), id.Cluster)
+	logs, err := id.logKind().Create(filepath.Join(r.dir, id.StoresIn), id.Cluster)
 	if err != nil {
 		return err
 	}
@@ -288,29 +351,4 @@ func (r *Recovery) writeSnapshot(id identity) (err error) {
 		return errors.Join(err, sink.Cancel())
 	}
 	return sink.Close()
-}
-
-// keep moves one of the old stores aside. They are of no use to the node any more,
-// but may be to a human.
-func (r *Recovery) keep(name, before string) error {
-	return gone(os.Rename(r.stores(name), filepath.Join(r.dir, before, name)))
-}
-
-// keepIdentity makes what was kept a data directory of its own, that check can read.
-func (r *Recovery) keepIdentity(old identity, before string) error {
-	if old.StoresIn != "" {
-		if err := gone(os.Remove(filepath.Join(r.dir, old.StoresIn))); err != nil {
-			return err
-		}
-		old.StoresIn = ""
-	}
-	return (&dataDir{path: filepath.Join(r.dir, before)}).save(old)
-}
-
-// gone is err, unless that says that there was nothing.
-func gone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

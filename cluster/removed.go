@@ -48,7 +48,7 @@ func (n *Node) removed(o outlook, pledges uint64) error {
 		return nil
 	}
 	id.State = left
-	n.log.Warn("this node was removed from its cluster; stop it, and start it with a fresh --data-dir to join again", "cluster", id.Cluster)
+	n.log.Warn("this node was removed from its cluster; stop it, and start it with a fresh --data-dir and a new --node-id to join again", "cluster", id.Cluster)
 	n.hear(o)
 	if err := n.dir.save(id); err != nil {
 		return err

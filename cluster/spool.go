@@ -45,11 +45,15 @@ type chunkRequest struct {
 	Done         bool
 }
 
-var errNoSpool = errors.New("nothing lies ready any more")
+var (
+	errNoSpool = errors.New("nothing lies ready any more")
+	errNoRoom  = errors.New("the disk has no room for it above the reserve")
+)
 
 // spools are the states that lie ready in files, one for each node at the most.
 type spools struct {
-	n *Node
+	n    *Node
+	free func() (int64, error) // bytes that the disk has left
 
 	mu     sync.Mutex
 	byNode map[string]*spool // guarded by mu
@@ -78,7 +82,7 @@ func openSpools(n *Node) (*spools, error) {
 			return nil, fmt.Errorf("data dir: %w", err)
 		}
 	}
-	return &spools{n: n, byNode: map[string]*spool{}}, nil
+	return &spools{n: n, free: n.disk.free, byNode: map[string]*spool{}}, nil
 }
 
 // spoolHere lays this node's state ready for another one, on the leader.
@@ -88,11 +92,16 @@ func (n *Node) spoolHere(ctx context.Context, r spoolRequest) (spooled, error) {
 		return spooled{}, system.ErrNoLeader
 	case r.ID == n.cfg.NodeID || !n.configured(r.ID):
 		return spooled{}, refusedf("%s leads, and %q is no other member", n.cfg.NodeID, r.ID)
-	case n.disk.isShort():
-		return spooled{}, refusedf("the disk of the leader, %s, is nearly full, and its state has to be laid ready there", n.cfg.NodeID)
+	}
+	if size := n.machine.Stats().Bytes; n.disk.isShort() || n.spools.room(size) != nil {
+		return spooled{}, refusedf("the disk of the leader, %s, has no room for its state of %d MiB, which has to be laid ready there", n.cfg.NodeID, size>>20)
 	}
 	s := n.spools.expect(r)
-	if err := n.logMark(ctx, r.Nonce, r.ID); err != nil {
+	err := n.logMark(ctx, r.Nonce, r.ID)
+	if err == nil && !n.spools.reached(s) { // the applier took the place for an old one
+		err = refusedf("%s was not ready to be copied from; run it again", n.cfg.NodeID)
+	}
+	if err != nil {
 		n.spools.drop(r.Nonce)
 		return spooled{}, err
 	}
@@ -133,13 +142,43 @@ func (sp *spools) reach(nonce string) {
 	}
 }
 
+// reached reports whether the place of a spool in the log was.
+func (sp *spools) reached(s *spool) bool {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	return s.taken
+}
+
+// room returns an error unless so many bytes may be written and the reserve is left.
+func (sp *spools) room(size int64) error {
+	free, err := sp.free()
+	if err == nil && free < size+sp.n.cfg.DiskReserve {
+		err = errNoRoom
+	}
+	return err
+}
+
+// frugal is a spool's file that leaves the reserve alone: what others write
+// meanwhile takes space too.
+type frugal struct {
+	sp   *spools
+	file *os.File
+}
+
+func (f frugal) Write(b []byte) (int, error) {
+	if err := f.sp.room(int64(len(b))); err != nil {
+		return 0, err
+	}
+	return f.file.Write(b)
+}
+
 // fill writes a state to its file.
 func (sp *spools) fill(s *spool, state *fsm.Snapshot) {
 	file, err := os.CreateTemp(sp.n.cfg.DataDir, spoolPattern) // mode 0600
 	sum := sha256.New()
 	var size int64
 	if err == nil {
-		b := bufio.NewWriterSize(file, maxChunk)
+		b := bufio.NewWriterSize(frugal{sp, file}, maxChunk)
 		if size, err = state.WriteTo(until{sp.n.ctx, io.MultiWriter(b, sum)}); err == nil {
 			err = b.Flush()
 		}

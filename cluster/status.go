@@ -68,6 +68,9 @@ func (n *Node) role() system.Role {
 			return system.Learner
 		}
 	}
+	if len(servers) == 0 && n.state.Load().State == pledged && r.State() != raft.Shutdown {
+		return system.Learner // it has just joined, and knows nothing of its cluster yet
+	}
 	return system.Follower
 }
 
@@ -93,6 +96,9 @@ func (n *Node) Members() []system.MemberStatus {
 		return n.membersOutside(leader.ID)
 	}
 	servers := n.servers()
+	if len(servers) == 0 {
+		return []system.MemberStatus{{Member: n.self(), Role: n.role(), Alive: true}}
+	}
 	var all []system.MemberStatus
 	for _, s := range servers {
 		m, ok := n.member(string(s.ID))
@@ -255,7 +261,7 @@ func (n *Node) snapshots() {
 	const enough = 256 << 20
 	for n.ctx.Err() == nil {
 		pause(n.ctx, time.Second)
-		if n.sinceSnapshot.Load() < enough || n.broken.Load() || !n.diverged.keeps() {
+		if n.sinceSnapshot.Load() < enough || n.broken.Load() || !n.diverged.keeps() || n.rebuilding.Load() != nil {
 			continue
 		}
 		if err := n.snapshot(n.ctx, trailingLogs); err != nil {

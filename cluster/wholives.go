@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
+	"syscall"
 
 	"github.com/raftkv/raftkv/cluster/transport"
 )
 
-// whoLives asks addresses, all at once, which node answers there. Who asks belongs
-// to no cluster, so nobody notes its address.
+// whoLives asks addresses, all at once, which node answers there. A Peer without
+// an id stands for what took the connection and did not say who it is: a node of
+// another version or one that hangs, for all that is known from here. Who asks
+// belongs to no cluster, so nobody notes its address.
 func whoLives(ctx context.Context, addrs []string) (map[string]transport.Peer, error) {
 	t, err := transport.New(transport.Config{
 		Addr: "127.0.0.1:0", Self: transport.Identity{ID: "raftkv-recover"},
@@ -34,8 +38,7 @@ func whoLives(ctx context.Context, addrs []string) (map[string]transport.Peer, e
 		asked[addr] = true
 		wg.Go(func() {
 			peer, _, err := t.CallAddr(ctx, addr, kindHello, []byte("{}"))
-			var refused *transport.HandshakeError
-			if err == nil || errors.As(err, &refused) || peer.ID != "" { // it lives, whatever it says
+			if !nobodyThere(err) || peer.ID != "" { // it lives, whatever it says
 				mu.Lock()
 				found[addr] = peer
 				mu.Unlock()
@@ -44,4 +47,11 @@ func whoLives(ctx context.Context, addrs []string) (map[string]transport.Peer, e
 	}
 	wg.Wait()
 	return found, t.Close()
+}
+
+// nobodyThere reports whether an error means that there was not even a connection. One
+// that is reset at once may show only as the dial's error.
+func nobodyThere(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial" && !errors.Is(err, syscall.ECONNRESET)
 }

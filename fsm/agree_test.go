@@ -209,11 +209,11 @@ func (g *generator) batch(m *Machine) *entry.Batch {
 }
 
 func (g *generator) system() entry.Proposal {
-	id := "n" + strconv.Itoa(g.IntN(4))
+	id := "n" + strconv.Itoa(g.IntN(40))
 	cmd := system.MemberSet(system.Member{ID: id, Raft: "h:" + strconv.Itoa(g.IntN(9)), RESP: "r", HTTP: "h"})
 	switch g.IntN(6) {
 	case 0, 1:
-		cmd = system.MemberDel(id)
+		cmd = system.MemberLeft(id)
 	case 2:
 		cmd = system.Audit("nonce", id)
 	}

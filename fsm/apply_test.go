@@ -211,7 +211,7 @@ func TestSystemCommands(t *testing.T) {
 	if m, ok := r.m.Member("n1"); !ok || m != n1 {
 		t.Errorf("Member = %v, %v", m, ok)
 	}
-	r.want("del", r.system(system.MemberDel("n0"), system.MemberDel("n9")), "+OK +OK")
+	r.want("del", r.system(system.MemberLeft("n0"), system.MemberLeft("n9")), "+OK +OK")
 	for _, m := range []*Machine{r.m, r.copy()} {
 		if got := m.Members(); !reflect.DeepEqual(got, []system.Member{n1}) || m.ClusterID() != "test" {
 			t.Errorf("members %v of cluster %q", got, m.ClusterID())

@@ -89,6 +89,11 @@ func (m *Machine) Member(id string) (system.Member, bool) {
 	return m.look().system.Member(id)
 }
 
+// Departure returns what is kept of a member that was removed.
+func (m *Machine) Departure(id string) (system.Departure, bool) {
+	return m.look().system.Departure(id)
+}
+
 // Versions returns the keys' versions, for WATCH: an EXEC with these versions runs
 // exactly if none of the keys has changed until then (see keyspace/version.go for
 // the rare EXEC that fails without a change). A database that does not exist has

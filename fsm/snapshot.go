@@ -10,7 +10,7 @@ import (
 // DigestForm is raised with every change of the bytes that one and the same state is
 // written as: digests of different forms say nothing of each other, and are not
 // compared while the programs of a cluster differ.
-const DigestForm = 1
+const DigestForm = 2
 
 // Snapshot is the state at one position. It may be written from any goroutine
 // while the Machine goes on, any number of times. It needs no release: what only
@@ -65,4 +65,14 @@ func (m *Machine) Restore(r io.Reader) error {
 	m.keys = loaded.Space
 	m.publish(Position{Index: loaded.Index, Term: loaded.Term}, loaded.Now, loaded.System)
 	return nil
+}
+
+// Become replaces the state with another Machine's, its position and clock included,
+// at once. The other one must not be changed any more.
+func (m *Machine) Become(other *Machine) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := other.look()
+	m.keys = other.keys
+	m.publish(s.at, s.now, s.system)
 }

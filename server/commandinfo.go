@@ -133,7 +133,7 @@ func cmdCommandInfo(s *Session, args [][]byte, w *resp.Writer) error {
 		if one, ok := c.named(name); ok {
 			spec.WriteInfo(w, one)
 		} else {
-			w.NullArray()
+			w.Null() // as Redis, where NullArray would be expected
 		}
 	}
 	return nil

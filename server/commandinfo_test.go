@@ -45,8 +45,8 @@ func TestCommandInfoIsRedis(t *testing.T) {
 func TestCommand(t *testing.T) {
 	s := newTestServer(t)
 	for _, tt := range []struct{ in, want string }{
-		{"COMMAND INFO nosuch", "*1\r\n*-1\r\n"},
-		{"COMMAND INFO client|nosuch get|x", "*2\r\n*-1\r\n*-1\r\n"},
+		{"COMMAND INFO nosuch", "*1\r\n$-1\r\n"},
+		{"COMMAND INFO client|nosuch get|x", "*2\r\n$-1\r\n$-1\r\n"},
 		{"COMMAND DOCS nosuch", "*0\r\n"},
 		{"COMMAND COUNT x", "-ERR wrong number of arguments for 'command|count' command\r\n"},
 		{"COMMAND NOSUCH", "-ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.\r\n"},
@@ -67,6 +67,7 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.in, got, tt.want)
 		}
 	}
+	s.dial().roundTrip("HELLO 3\r\nCOMMAND INFO nosuch\r\n", hello3+"*1\r\n_\r\n")
 	docs := localDo(t, s, "COMMAND", "DOCS")
 	if _, err := resp.Parse([]byte(docs)); err != nil {
 		t.Error(err)

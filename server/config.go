@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/raftkv/raftkv/fsm/glob"
 	"github.com/raftkv/raftkv/resp"
@@ -70,6 +71,21 @@ func number(name string, least, most int64, field func(s *Server) settingField) 
 	}
 }
 
+// yesOrNo is a setting that may be switched on and off while the server runs.
+func yesOrNo(name string, field func(s *Server) *atomic.Bool) parameter {
+	return parameter{
+		name: name,
+		get:  func(s *Server) string { return yesNo(field(s).Load()) },
+		check: func(s *Server, value string) (func(), error) {
+			yes := strings.EqualFold(value, "yes")
+			if !yes && !strings.EqualFold(value, "no") {
+				return nil, fmt.Errorf("argument must be 'yes' or 'no'")
+			}
+			return func() { field(s).Store(yes) }, nil
+		},
+	}
+}
+
 // settingField is a number that any goroutine may read and write.
 type settingField interface {
 	Load() int64
@@ -117,7 +133,7 @@ var parameters = []parameter{
 	only("maxmemory-policy", "noeviction"),
 	only("notify-keyspace-events", ""),
 	{name: "port", get: func(s *Server) string { return strconv.Itoa(s.port()) }},
-	{name: "protected-mode", get: func(s *Server) string { return yesNo(!s.opts.Unprotected) }},
+	yesOrNo("protected-mode", func(s *Server) *atomic.Bool { return &s.settings.protected }),
 	{name: "proto-max-bulk-len", get: getMaxBulk, check: checkMaxBulk},
 	only("rdbchecksum", "yes"), // of snapshots
 	only("replica-read-only", "yes"),

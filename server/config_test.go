@@ -37,6 +37,11 @@ func TestConfig(t *testing.T) {
 		{"CONFIG SET proto-max-bulk-len x", failed("proto-max-bulk-len", "argument must be a memory value")},
 		{"CONFIG SET proto-max-bulk-len 2mb timeout 7", "+OK\r\n"},
 		{"CONFIG GET proto-max-bulk-len timeout", "*4\r\n$18\r\nproto-max-bulk-len\r\n$7\r\n2097152\r\n$7\r\ntimeout\r\n$1\r\n7\r\n"},
+		{"CONFIG SET protected-mode maybe", failed("protected-mode", "argument must be 'yes' or 'no'")},
+		{"CONFIG SET protected-mode NO", "+OK\r\n"},
+		{"CONFIG GET protected-mode", "*2\r\n" + bulk("protected-mode") + bulk("no")},
+		{"CONFIG SET protected-mode yes", "+OK\r\n"},
+		{"CONFIG GET protected-mode", "*2\r\n" + bulk("protected-mode") + bulk("yes")},
 		{"CONFIG REWRITE", "-ERR The server is running without a config file\r\n"},
 		{"CONFIG RESETSTAT x", "-ERR wrong number of arguments for 'config|resetstat' command\r\n"},
 	} {

@@ -104,20 +104,21 @@ var declHello = command{
 
 const (
 	errHelloVersion resp.Error = "ERR Protocol version is not an integer or out of range"
-	errHelloNoAuth  resp.Error = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+	errHelloNoAuth  resp.Error = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
 	errClientName   resp.Error = "ERR Client names cannot contain spaces, newlines or special characters."
 )
 
 func cmdHello(s *Session, args [][]byte, w *resp.Writer) error {
 	h, err := s.parseHello(args)
+	// As in Redis 7.0, what stands before a mistake has taken effect, but for the protocol.
 	if h.authed {
-		s.authed = true // even where what comes behind is refused
-	}
-	if err != nil {
-		return err
+		s.authed = true
 	}
 	if h.named {
 		s.setName(string(h.name))
+	}
+	if err != nil {
+		return err
 	}
 	if h.proto != 0 {
 		s.setProto(h.proto)
@@ -134,7 +135,8 @@ type hello struct {
 	name   []byte
 }
 
-// parseHello says what a HELLO comes to, or why it is refused; it changes nothing.
+// parseHello says what a HELLO comes to: all of it, or what stands before that for
+// which it is refused. It changes nothing.
 func (s *Session) parseHello(args [][]byte) (h hello, err error) {
 	if len(args) > 1 {
 		n, ok := parseLong(args[1])
@@ -157,9 +159,10 @@ func (s *Session) parseHello(args [][]byte) (h hello, err error) {
 			i += 2
 		case option == "SETNAME" && more >= 1:
 			i++
-			if h.name, h.named = args[i], true; !validName(h.name) {
+			if !validName(args[i]) {
 				return h, errClientName
 			}
+			h.name, h.named = args[i], true
 		default:
 			return h, resp.Error("ERR Syntax error in HELLO option '" + string(args[i]) + "'")
 		}

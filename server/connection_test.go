@@ -129,6 +129,18 @@ func TestRequirePass(t *testing.T) {
 	c.roundTrip("AUTH wrong\r\nPING\r\n", wrongpass+"+PONG\r\n")
 	c.send("RESET\r\nPING\r\n")
 	c.expect("+RESET\r\n" + noauth)
+	// What stands before a mistake in a HELLO has taken effect, but for the protocol.
+	for _, tt := range []struct{ in, want string }{
+		{"HELLO 3 SETNAME x", "-" + string(errHelloNoAuth) + "\r\n+OK\r\n$1\r\nx\r\n"},
+		{"HELLO 3 AUTH default wrong SETNAME x", wrongpass + "+OK\r\n$-1\r\n"},
+		{"HELLO 3 SETNAME x AUTH default wrong", wrongpass + "+OK\r\n$1\r\nx\r\n"},
+		{`HELLO 3 SETNAME x SETNAME "b c"`, "-" + string(errClientName) + "\r\n+OK\r\n$1\r\nx\r\n"},
+		{"HELLO 3 SETNAME x BAD", "-ERR Syntax error in HELLO option 'BAD'\r\n+OK\r\n$1\r\nx\r\n"},
+		{"HELLO 9 SETNAME x", "-NOPROTO unsupported protocol version\r\n+OK\r\n$-1\r\n"},
+	} {
+		s.dial().roundTrip(tt.in+"\r\nAUTH secret\r\nCLIENT GETNAME\r\n", tt.want)
+	}
+	s.dial().roundTrip("HELLO 3 SETNAME x AUTH default secret BAD\r\nCLIENT GETNAME\r\n", "-ERR Syntax error in HELLO option 'BAD'\r\n$1\r\nx\r\n")
 	c = s.dial()
 	c.send("*11\r\n")
 	c.expect("-ERR Protocol error: unauthenticated multibulk length\r\n")

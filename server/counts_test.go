@@ -36,15 +36,20 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestMaxValue: SET takes exactly what MaxValue says, and not one byte more.
+// TestMaxValue: SET takes exactly what MaxValue says, and not one byte more, over
+// HTTP and from a Redis client alike.
 func TestMaxValue(t *testing.T) {
 	s := newTestServer(t, func(o *Options) { o.MaxCommand = 4096 })
-	local := s.NewLocal()
+	local, c := s.NewLocal(), s.dial()
+	set := func(key string, value []byte) string {
+		return "*3\r\n$3\r\nSET\r\n" + bulk(key) + bulk(string(value))
+	}
 	for _, key := range []string{"", "k", strings.Repeat("k", 1000)} {
 		value := make([]byte, s.MaxValue(len(key))+1)
 		if reply, err := local.Do(t.Context(), []byte("SET"), []byte(key), value[1:]); err != nil || string(reply) != "+OK\r\n" {
 			t.Errorf("key of %d, value of %d bytes: %q, %v", len(key), len(value)-1, reply, err)
 		}
+		c.roundTrip(set(key, value[1:])+set(key, value), "+OK\r\n-ERR command exceeds the maximum size of 4096 bytes\r\n")
 		if reply, err := local.Do(t.Context(), []byte("SET"), []byte(key), value); !errors.Is(err, system.ErrTooLarge) {
 			t.Errorf("key of %d, value of %d bytes: %q, %v; want ErrTooLarge", len(key), len(value), reply, err)
 		}

@@ -9,6 +9,10 @@ import (
 // segment, a command of a transaction into its queue.
 func (s *Session) handle(args [][]byte) {
 	s.current = args
+	if s.conn != nil && crossProtocol(args[0]) {
+		s.abortCrossProtocol()
+		return
+	}
 	cmd, isSession, err := s.srv.commands.find(args)
 	var data *spec.Command
 	if !isSession {

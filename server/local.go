@@ -34,7 +34,7 @@ func (l *Local) Do(ctx context.Context, args ...[]byte) ([]byte, error) {
 	if len(args) == 0 {
 		return nil, errors.New("no command")
 	}
-	if int64(argBytes(args)) > l.srv.settings.maxCommand.Load() {
+	if wireBytes(args) > l.srv.settings.maxCommand.Load() {
 		return nil, system.ErrTooLarge
 	}
 	if err := ctx.Err(); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
 )
 
 // RedisVersion is the version of Redis that the server claims to be. It steers
@@ -29,8 +30,9 @@ type Options struct {
 	NodeID string
 	// Version, Commit and ConfigFile are shown by INFO.
 	Version, Commit, ConfigFile string
-	// DataDir and Unprotected (protected-mode no) are shown by CONFIG GET.
-	DataDir     string
+	// DataDir is shown by CONFIG GET.
+	DataDir string
+	// Unprotected is protected-mode no: see Denies.
 	Unprotected bool
 	// RequirePass is the password that clients must give; empty: none.
 	RequirePass string
@@ -85,12 +87,13 @@ type Server struct {
 
 	sessions   registry
 	lastLeader atomic.Pointer[system.Member] // the last one known, for CLUSTER SLOTS between two leaders
+	warned     atomic.Int64                  // Unix nanoseconds of the last warning of cross-protocol scripting, 0: none yet
 }
 
 // stats are counters since the start.
 type stats struct {
 	connections atomic.Int64 // accepted
-	rejected    atomic.Int64 // refused because of maxclients
+	rejected    atomic.Int64 // refused because of maxclients or protected mode
 	commands    atomic.Int64
 	errors      atomic.Int64 // error replies
 	bytesIn     atomic.Int64
@@ -173,12 +176,12 @@ func (s *Server) sleep(d time.Duration) bool {
 
 // welcome makes a session of an accepted connection, or refuses it as Redis does.
 func (s *Server) welcome(conn net.Conn) {
-	if int64(s.sessions.len()) >= s.settings.maxClients.Load() {
-		s.stats.rejected.Add(1)
-		// A fresh socket's send buffer takes this without waiting.
-		_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
-		conn.Close()
+	switch {
+	case int64(s.sessions.len()) >= s.settings.maxClients.Load():
+		s.turnAway(conn, errMaxClients)
+		return
+	case s.Denies(conn.RemoteAddr().String()):
+		s.turnAway(conn, errDenied)
 		return
 	}
 	s.setKeepAlive(conn)
@@ -197,6 +200,15 @@ func (s *Server) welcome(conn net.Conn) {
 		defer s.work.Done()
 		session.serve()
 	}()
+}
+
+// turnAway closes an accepted connection with an error that says why.
+func (s *Server) turnAway(conn net.Conn, why resp.Error) {
+	s.stats.rejected.Add(1)
+	// A fresh socket's send buffer takes this without waiting.
+	_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = conn.Write([]byte("-" + why + "\r\n"))
+	conn.Close()
 }
 
 func (s *Server) setKeepAlive(conn net.Conn) {

@@ -11,6 +11,7 @@ import (
 // be read and written from any goroutine.
 type settings struct {
 	password    atomic.Pointer[password] // nil: no password is asked for
+	protected   atomic.Bool              // protected-mode: without a password only this machine's clients are served
 	maxClients  atomic.Int64
 	timeout     atomic.Int64 // seconds that a client may be idle; 0: for ever
 	keepAlive   atomic.Int64 // seconds between TCP keepalives; 0: none
@@ -62,6 +63,7 @@ const (
 // apply sets what the options say, and the defaults where they say nothing.
 func (s *settings) apply(o *Options) {
 	s.setPassword(o.RequirePass)
+	s.protected.Store(!o.Unprotected)
 	s.maxClients.Store(orDefault(int64(o.MaxClients), defaultMaxClients))
 	s.timeout.Store(int64(o.Timeout / time.Second))
 	s.keepAlive.Store(defaultKeepAlive)

@@ -1,5 +1,5 @@
-// Package logstore is where Raft's state lies on disk: the log and the vote in
-// one bbolt file each (raft-boltdb/v2), and the snapshots in a directory. It
+// Package logstore is where Raft's state lies on disk: the log in a bbolt file or
+// a directory of segments, the vote in a bbolt file, the snapshots in a directory. It
 // gives hashicorp/raft its LogStore, StableStore and SnapshotStore, and sees to
 // it that what is read is what was written: every entry, value and block
 // carries a checksum, every file the cluster it belongs to. It does not know
@@ -168,11 +168,28 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 	return err
 }
 
-// DeleteRange removes the entries from min to max, both included: the head of
-// the log after a snapshot, or a tail that another leader replaces.
-func (l *Log) DeleteRange(min, max uint64) error {
-	l.cache.remove(min, max)
-	return l.file.cut(min, max)
+// cutSlice is how many entries of the log's head go in one transaction: some
+// milliseconds, for which an append may have to wait.
+const cutSlice = 8192
+
+// DeleteRange removes the entries from one index to another, both included: the head
+// of the log after a snapshot, or a tail that another leader replaces. A crash may
+// leave a part of a head, never of a tail: that would be a hole.
+func (l *Log) DeleteRange(from, to uint64) error {
+	l.cache.remove(from, to)
+	first, last, err := l.file.ends()
+	if err != nil {
+		return err
+	}
+	if first == 0 || from > first {
+		return l.file.cut(from, to)
+	}
+	for at, end := first, min(to, last); at <= end; at += cutSlice {
+		if err := l.file.cut(at, min(at+cutSlice-1, end)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Verify reads all entries from disk. None may be damaged, and none above after,

@@ -558,3 +558,31 @@ func names(t *testing.T, dir string) (list []string) {
 	}))
 	return list
 }
+
+// The head of a log is cut in slices; what is left is exact.
+func TestCutOfALongHead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.db")
+	l, err := CreateLog(path, "uuid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const count = 2*cutSlice + 100
+	var all []*raft.Log
+	for i := uint64(1); i <= count; i++ {
+		all = append(all, &raft.Log{Index: i, Term: 1, Data: []byte("x")})
+	}
+	if err := l.StoreLogs(all); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ to, first, last uint64 }{{1, 2, count}, {2*cutSlice + 50, 2*cutSlice + 51, count}, {count, 0, 0}} {
+		if err := l.DeleteRange(1, tt.to); err != nil {
+			t.Fatal(err)
+		}
+		first, err1 := l.FirstIndex()
+		last, err2 := l.LastIndex()
+		if err := errors.Join(err1, err2); err != nil || first != tt.first || last != tt.last {
+			t.Errorf("cut to %d: %d to %d (%v), want %d to %d", tt.to, first, last, err, tt.first, tt.last)
+		}
+	}
+}

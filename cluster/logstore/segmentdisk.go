@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 )
 
 // files is how the segmented log reaches its disk. Tests put one in its place
@@ -92,6 +93,16 @@ func (osFiles) lock(f file, path string, shared bool) error {
 		}
 		return err
 	})
+}
+
+// await repeats fn, for so long at most, while it says that the file is in use.
+func await(limit time.Duration, fn func() error) error {
+	const pause = 20 * time.Millisecond
+	for end := time.Now().Add(limit); ; time.Sleep(pause) {
+		if err := fn(); !errors.Is(err, ErrInUse) || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 type osFile struct{ *os.File }

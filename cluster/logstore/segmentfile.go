@@ -175,6 +175,9 @@ func zero(f file, from, to int64) error {
 
 // grow makes an unused segment larger. Its head, within one sector, changes last.
 func (seg *segment) grow(who identity, size int64) (err error, doubtful bool) {
+	if err := seg.file.reserve(size); err != nil {
+		return err, false
+	}
 	if err := zero(seg.file, seg.size, size); err != nil {
 		return err, false
 	}
@@ -247,4 +250,10 @@ func gone(err error) error {
 		return nil
 	}
 	return err
+}
+
+func newIdentity(uuid string) identity {
+	who := identity{uuid: uuid}
+	rand.Read(who.log[:])
+	return who
 }

@@ -59,7 +59,9 @@ func recordSize(data, ext int64) int64 {
 }
 
 // logSize is how much room an entry takes.
-func logSize(log *raft.Log) int64 { return recordSize(int64(len(log.Data)), int64(len(log.Extensions))) }
+func logSize(log *raft.Log) int64 {
+	return recordSize(int64(len(log.Data)), int64(len(log.Extensions)))
+}
 
 // put writes the head into b and sets its sum; seed is the segment's.
 func (r *record) put(b []byte, seed uint32) {
@@ -146,7 +148,7 @@ type encoder struct {
 	batch uint32 // where in the segment the append begins
 	prev  uint32 // sum of the last record
 	buf   []byte
-	last  int   // where in buf the last record begins
+	last  int    // where in buf the last record begins
 	head  record // of the last record
 }
 
@@ -187,7 +189,9 @@ func (e *encoder) addLog(log *raft.Log) {
 }
 
 // addBounds appends the bounds that count from here on.
-func (e *encoder) addBounds(b bounds) { e.add(record{kind: recordBounds, index: b.first, term: b.last}, nil, nil) }
+func (e *encoder) addBounds(b bounds) {
+	e.add(record{kind: recordBounds, index: b.first, term: b.last}, nil, nil)
+}
 
 // addLink begins a segment behind one that ends there.
 func (e *encoder) addLink(b bounds, before int64) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,9 +15,10 @@ import (
 // which entries it has, where they lie and where the next append goes; or what is
 // damaged. It changes nothing on disk until mend.
 type recovery struct {
-	disk files
-	dir  string
-	note *tailNote
+	disk  files
+	dir   string
+	note  *tailNote
+	write bool // the files are to be written
 
 	segs   []*segment // without a hole, the oldest first
 	others []string   // paths of what may go: files that were never finished, segments of no use
@@ -84,7 +84,7 @@ func (r *recovery) list() ([]uint64, error) {
 
 func (r *recovery) openSegment(id uint64) (*segment, error) {
 	seg := &segment{id: id, path: filepath.Join(r.dir, segmentName(id)), end: segmentStart}
-	f, err := r.disk.open(seg.path, r.note.write0())
+	f, err := r.disk.open(seg.path, r.write)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (r *recovery) load(seg *segment) ([]byte, error) {
 	}
 	b := r.buf[:seg.size]
 	if _, err := io.ReadFull(io.NewSectionReader(seg.file, 0, seg.size), b); err != nil {
-		return nil, fmt.Errorf("%s: %w", seg.path, err)
+		return nil, fmt.Errorf("%s: %w", seg.path, reasonOf(err))
 	}
 	return b, nil
 }
@@ -140,23 +140,28 @@ func (r *recovery) segment(seg *segment) error {
 		return err
 	}
 	r.staged = r.staged[:0]
-	pos := seg.end
-	var bad error
-	for pos < seg.size {
-		var next record
-		if next, bad = r.next(b, pos, seg); bad != nil {
+	bad := errNoRecord
+	for pos := seg.end; pos < seg.size; {
+		h, ok := parseHead(b[pos:], pos, seg.size, seg.seed)
+		if !ok || int64(h.batch) != seg.end {
 			break
 		}
-		r.staged = append(r.staged, next)
-		pos += next.size()
-		if next.flags&flagLast != 0 {
+		if err := r.follows(seg, &h); err != nil {
+			return err
+		}
+		if !h.bodyFits(b[pos:]) {
+			bad = errBody
+			break
+		}
+		r.staged = append(r.staged, h)
+		pos += h.size()
+		if h.flags&flagLast != 0 {
 			if err := r.take(seg, pos); err != nil {
 				return err
 			}
 		}
 	}
-	r.staged = r.staged[:0]
-	return r.rest(b, pos, seg, bad)
+	return r.rest(b, seg, bad)
 }
 
 var (
@@ -164,27 +169,30 @@ var (
 	errBody     = errors.New("wrong checksum")
 )
 
-// next reads the record at pos.
-func (r *recovery) next(b []byte, pos int64, seg *segment) (record, error) {
-	h, ok := parseHead(b[pos:], pos, seg.size, seg.seed)
+// follows checks that a valid record follows the one that was before it when it
+// was written. An append is written only after the one before was acknowledged,
+// and a segment is begun only then; so no crash explains it if not.
+func (r *recovery) follows(seg *segment, h *record) error {
+	first := h.at == segmentStart
 	prev := r.at.sum
 	if n := len(r.staged); n > 0 {
 		prev = r.staged[n-1].sum
 	}
-	first := seg.end == segmentStart && len(r.staged) == 0
 	switch {
-	case !ok:
-		return h, errNoRecord
-	case int64(h.batch) != seg.end:
-		return h, errors.New("a record of another append lies in its place")
-	case !h.bodyFits(b[pos:]):
-		return h, errBody
 	case (h.kind == recordLink) != first:
-		return h, errors.New("it is not linked to the segment before")
-	case h.prev != prev && !(first && seg == r.segs[0]):
-		return h, errors.New("the record before is another one than when it was written")
+		return r.lost(seg, errors.New("it is not linked to the segment before"))
+	case first && seg == r.segs[0]:
+		return nil // what was before is gone with its entries; check sees to that
+	case first:
+		before, b := r.segs[len(r.segs)-2], bounds{h.index, h.term}
+		if h.prev != prev || b != r.bounds || h.appended != before.end || r.used != len(r.segs)-1 {
+			return damaged(before.path, fmt.Sprintf("it ends with entry %d at byte %d, but when the next segment was begun it ended with entry %d at byte %d",
+				r.bounds.last, before.end, b.last, h.appended))
+		}
+	case h.prev != prev:
+		return r.lost(seg, errors.New("the record before is not the one that was there when it was written"))
 	}
-	return h, nil
+	return nil
 }
 
 // take applies the staged records, a whole append that ends at end.
@@ -208,7 +216,10 @@ func (r *recovery) apply(seg *segment, h *record) error {
 	b := bounds{h.index, h.term}
 	switch h.kind {
 	case recordLink:
-		return r.link(seg, h)
+		if seg == r.segs[0] {
+			r.bounds, r.known = b, b.last+1
+		}
+		return nil
 	case recordBounds:
 		if !b.within(r.bounds) {
 			return damaged(seg.path, fmt.Sprintf("impossible bounds %d to %d at byte %d", b.first, b.last, h.at))
@@ -233,49 +244,27 @@ func (r *recovery) apply(seg *segment, h *record) error {
 	return nil
 }
 
-// link joins a segment to the one before. The oldest tells where the log was.
-func (r *recovery) link(seg *segment, h *record) error {
-	b := bounds{h.index, h.term}
-	if seg == r.segs[0] {
-		r.bounds, r.known = b, b.last+1
-		return nil
-	}
-	before := r.segs[len(r.segs)-2]
-	if b != r.bounds || h.appended != before.end {
-		return damaged(before.path, fmt.Sprintf("it ends at byte %d with entry %d, and ended at byte %d with entry %d when the next segment was begun", before.end, r.bounds.last, h.appended, b.last))
-	}
-	return nil
-}
-
 // rest looks at what is behind the last whole append of a segment. What a crash
 // left of an append that nobody was told of is cut off. What was acknowledged
 // shows by what is behind it, or by the note: then its loss is damage.
-func (r *recovery) rest(b []byte, pos int64, seg *segment, bad error) error {
-	if bad == nil {
-		bad = errNoRecord
-	}
-	dirty := anyByte(b[seg.end:])
-	if dirty {
-		r.torn = append(r.torn, seg)
-	}
-	if seg.end > segmentStart && len(r.segs) > 1 {
-		if before := r.segs[len(r.segs)-2]; r.used == len(r.segs) && slices.Contains(r.torn, before) {
-			return r.lost(before, errNoRecord) // only a whole append is followed by a segment
-		}
-	}
-	switch {
-	case dirty && r.later(b, pos, seg):
-		return r.lost(seg, bad)
-	case r.note.at.segment == seg.id && !r.noted:
+func (r *recovery) rest(b []byte, seg *segment, bad error) error {
+	if r.note.at.segment == seg.id && !r.noted {
 		return r.lost(seg, bad)
 	}
+	if !anyByte(b[seg.end:]) {
+		return nil
+	}
+	if r.later(b, seg) {
+		return r.lost(seg, bad)
+	}
+	r.torn = append(r.torn, seg)
 	return nil
 }
 
-// later reports whether a valid record of another append than that which begins
-// at the segment's end lies at pos or behind.
-func (r *recovery) later(b []byte, pos int64, seg *segment) bool {
-	for ; pos+recordHead <= seg.size; pos += recordAlign {
+// later reports whether a valid record of another append than the one at the
+// segment's end lies behind that.
+func (r *recovery) later(b []byte, seg *segment) bool {
+	for pos := seg.end; pos+recordHead <= seg.size; pos += recordAlign {
 		if int64(binary.LittleEndian.Uint32(b[pos+12:])) != pos {
 			continue
 		}
@@ -293,20 +282,12 @@ func (r *recovery) lost(seg *segment, why error) error {
 
 // check looks at the whole once all segments are read.
 func (r *recovery) check() error {
-	newest := r.segs[len(r.segs)-1]
+	oldest := r.segs[0]
 	switch {
-	case r.note.at.behind(r.at):
-		if r.used > 0 {
-			newest = r.segs[r.used-1]
-		}
-		return damaged(newest.path, fmt.Sprintf("the log ends at entry %d, but entry %d was stored", r.bounds.last, r.note.at.index))
+	case r.used == 0 && oldest.id > 1:
+		return missing(filepath.Join(r.dir, segmentName(oldest.id-1)))
 	case !r.bounds.empty() && r.bounds.first < r.known:
-		return missing(filepath.Join(r.dir, segmentName(r.segs[0].id-1)))
-	}
-	for _, seg := range r.torn {
-		if seg.id < r.at.segment {
-			return r.lost(seg, errNoRecord)
-		}
+		return missing(filepath.Join(r.dir, segmentName(oldest.id-1)))
 	}
 	return nil
 }
@@ -315,6 +296,9 @@ func (r *recovery) check() error {
 // is surely on disk, also where it was only in the system's memory.
 func (r *recovery) mend() error {
 	for _, seg := range r.torn {
+		if seg.id < r.at.segment {
+			continue // all of it is there, and nothing will be written behind it
+		}
 		if err := r.clean(seg); err != nil {
 			return err
 		}
@@ -388,5 +372,3 @@ func anyByte(b []byte) bool {
 	}
 	return false
 }
-
-var _ = os.ErrNotExist

@@ -46,8 +46,8 @@ const (
 // Kinds are all there are.
 var Kinds = []Kind{Bolt, Segmented}
 
-// name is what a log of this kind is called in its directory.
-func (k Kind) name() string {
+// Name is what a log of this kind is called in the directory of Raft's stores.
+func (k Kind) Name() string {
 	if k == Segmented {
 		return "log"
 	}
@@ -55,7 +55,7 @@ func (k Kind) name() string {
 }
 
 // Path is where a log of this kind lies in the directory of Raft's stores.
-func (k Kind) Path(dir string) string { return filepath.Join(dir, k.name()) }
+func (k Kind) Path(dir string) string { return filepath.Join(dir, k.Name()) }
 
 // CheckKind refuses what is no kind.
 func CheckKind(k Kind) error {

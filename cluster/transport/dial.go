@@ -40,7 +40,7 @@ func (t *Transport) dial(ctx context.Context, addr string, s stream, receiver st
 func (t *Transport) introduce(c net.Conn, addr string, s stream, receiver string) (*link, error) {
 	self := t.Identity()
 	h := hello{version: protocolVersion, stream: s, group: raftGroup, receiver: receiver,
-		instance: t.instance, peer: Peer{self.ID, self.Cluster, t.advertise}}
+		instance: t.instance, peer: Peer{self.ID, self.Cluster, t.advertise}, dir: t.dir()}
 	msg, err := h.append(nil)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,10 @@ func (t *Transport) introduce(c net.Conn, addr string, s stream, receiver string
 	if refused.Reason == 0 {
 		refused.Reason = judgeAnswer(a, h)
 	}
-	l := &link{Conn: c, t: t, stream: s, peer: a.peer, instance: a.instance, self: self, dialled: addr}
+	l := &link{Conn: c, t: t, stream: s, peer: a.peer, instance: a.instance, self: self, dialled: addr, dir: a.dir}
+	if l.odd = !t.fits(a.peer.ID, a.dir); l.odd && refused.Reason == 0 && s != streamIntro {
+		refused.Reason = RefusedDir
+	}
 	if refused.Reason == 0 {
 		refused.Reason = t.adopt(l)
 	}

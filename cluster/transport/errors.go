@@ -54,6 +54,8 @@ const (
 	RefusedFull
 	// RefusedForeign: whatever answers there is no RaftKV node's Raft port.
 	RefusedForeign
+	// RefusedDir: the node has the id that was meant, but another data directory.
+	RefusedDir
 )
 
 // HandshakeError says that a connection was made, but not with the node and
@@ -84,6 +86,8 @@ func (e *HandshakeError) Error() string {
 		return fmt.Sprintf("%s (node %s) does not know this kind of stream", e.Addr, e.Peer.ID)
 	case RefusedFull:
 		return fmt.Sprintf("%s (node %s) has too many connections", e.Addr, e.Peer.ID)
+	case RefusedDir:
+		return fmt.Sprintf("%s (node %s) or this node (%s) has another data directory than the node of its id", e.Addr, e.Peer.ID, e.Self.ID)
 	case RefusedForeign:
 		return fmt.Sprintf("%s is not the Raft address of a RaftKV node", e.Addr)
 	}

@@ -36,6 +36,7 @@ type hello struct {
 	receiver string // the node id that is meant; "" for whoever answers
 	instance uint64
 	peer     Peer
+	dir      string // the UUID of the sender's data directory
 }
 
 // checkID refuses a node id that the handshake cannot carry.
@@ -52,6 +53,7 @@ func (h *hello) append(b []byte) ([]byte, error) {
 	body = append(binary.LittleEndian.AppendUint64(body, h.instance), byte(len(h.receiver)))
 	body = append(body, h.receiver...)
 	body, err := appendPeer(body, h.peer)
+	body, err = appendDir(body, h.dir, err)
 	if err != nil || len(h.receiver) > 255 {
 		return nil, errTooLong
 	}
@@ -79,6 +81,7 @@ func readHello(r io.Reader) (h hello, err error) {
 	h.instance = d.uint64()
 	h.receiver = d.string()
 	h.peer = d.peer()
+	h.dir = d.last()
 	if d.bad {
 		return h, errForeign
 	}
@@ -91,11 +94,13 @@ type answer struct {
 	refusal  Refusal // 0 for accepted
 	instance uint64
 	peer     Peer
+	dir      string // as in hello
 }
 
 func (a *answer) append(b []byte) ([]byte, error) {
 	body := binary.LittleEndian.AppendUint64(make([]byte, 0, 256), a.instance)
 	body, err := appendPeer(body, a.peer)
+	body, err = appendDir(body, a.dir, err)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +126,7 @@ func readAnswer(r io.Reader) (a answer, err error) {
 	d := fields{b: body}
 	a.instance = d.uint64()
 	a.peer = d.peer()
+	a.dir = d.last()
 	if d.bad {
 		return a, errForeign
 	}
@@ -154,6 +160,17 @@ func appendPeer(b []byte, p Peer) ([]byte, error) {
 	return b, nil
 }
 
+// appendDir ends a body. A program that does not know of it reads no further than the peer.
+func appendDir(b []byte, dir string, err error) ([]byte, error) {
+	if err == nil && len(dir) > 255 {
+		err = errTooLong
+	}
+	if err != nil {
+		return b, err
+	}
+	return append(append(b, byte(len(dir))), dir...), nil
+}
+
 // fields reads a body from its front; bad once it was too short.
 type fields struct {
 	b   []byte
@@ -174,6 +191,14 @@ func (f *fields) byte() byte     { return f.take(1)[0] }
 func (f *fields) uint64() uint64 { return binary.LittleEndian.Uint64(f.take(8)) }
 func (f *fields) string() string { return string(f.take(int(f.byte()))) }
 func (f *fields) peer() Peer     { return Peer{ID: f.string(), Cluster: f.string(), Addr: f.string()} }
+
+// last is a string that an older program's body does not have.
+func (f *fields) last() string {
+	if len(f.b) == 0 {
+		return ""
+	}
+	return f.string()
+}
 
 func (f *fields) uvarint() uint64 {
 	v, n := binary.Uvarint(f.b)

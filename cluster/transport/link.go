@@ -14,6 +14,8 @@ type link struct {
 	stream   stream
 	peer     Peer
 	instance uint64   // of the peer's process
+	dir      string   // the UUID of the peer's data directory, "" where it did not say
+	odd      bool     // dir was not that of its id
 	self     Identity // what this side said it was
 	dialled  string   // the address that was dialled; "" on the accepting side
 	dead     atomic.Bool
@@ -79,6 +81,10 @@ func (t *Transport) met(l *link) {
 	if l.self.Cluster == "" || l.peer.Cluster != l.self.Cluster || l.peer.ID == l.self.ID {
 		return
 	}
+	if l.odd {
+		t.complain(l)
+		return
+	}
 	t.mu.Lock()
 	if p := t.peers[l.peer.ID]; p != nil {
 		p.arrive()
@@ -89,6 +95,21 @@ func (t *Transport) met(l *link) {
 	})
 	if t.cfg.Learned != nil && l.peer.Addr != "" {
 		t.cfg.Learned(l.peer.ID, l.peer.Addr)
+	}
+}
+
+// complain warns of a node under another one's id, once.
+func (t *Transport) complain(l *link) {
+	const most = 64
+	t.mu.Lock()
+	again := t.odd[l.dir] || len(t.odd) == most
+	if !again {
+		t.odd[l.dir] = true
+	}
+	t.mu.Unlock()
+	if !again {
+		t.log.Warn("a node has the id of another one, and another data directory; stop it, and start it with a new --node-id and a fresh --data-dir",
+			"node", l.peer.ID, "address", l.peer.Addr)
 	}
 }
 

@@ -74,12 +74,15 @@ func (t *Transport) receive(c net.Conn) {
 		c.Close()
 		return
 	}
-	l := &link{Conn: c, t: t, stream: h.stream, peer: h.peer, instance: h.instance, self: self}
+	l := &link{Conn: c, t: t, stream: h.stream, peer: h.peer, instance: h.instance, self: self, dir: h.dir, odd: !t.fits(h.peer.ID, h.dir)}
 	why := judge(h, self)
+	if why == 0 && l.odd && l.stream == streamRaft {
+		why = RefusedDir
+	}
 	if why == 0 {
 		why = t.adopt(l)
 	}
-	a := answer{version: protocolVersion, refusal: why, instance: t.instance, peer: Peer{self.ID, self.Cluster, t.advertise}}
+	a := answer{version: protocolVersion, refusal: why, instance: t.instance, peer: Peer{self.ID, self.Cluster, t.advertise}, dir: t.dir()}
 	msg, err := a.append(nil)
 	if err == nil {
 		_, err = c.Write(msg)

@@ -260,7 +260,7 @@ func (c *outbound) fresh(timeout time.Duration) (*link, error) {
 // fits reports whether a connection still leads to where the peer is now.
 func (c *outbound) fits(l *link) bool {
 	addr, ok := c.layer.t.cfg.Resolve(c.id)
-	return ok && addr == l.dialled && !l.dead.Load()
+	return ok && addr == l.dialled && !l.dead.Load() && c.layer.t.fits(c.id, l.dir)
 }
 
 func (c *outbound) current() (*link, error) {

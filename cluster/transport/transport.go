@@ -62,6 +62,12 @@ type Config struct {
 	// is in its configuration: entries for one that cannot be reached then wait in the
 	// transport until it comes back. It must be quick.
 	Replicates func(id string, term uint64) bool
+	// Dir, if set, returns the UUID of this node's data directory, which others are told.
+	Dir func() string
+	// Fits, if set, reports whether the node of that id has that data directory, for
+	// all that is known here. One that has another does not get the id's Raft traffic
+	// and its calls, and is not believed about its address. It must be quick.
+	Fits func(id, dir string) bool
 	// Logger is also handed to hashicorp/raft's network transport. nil discards.
 	Logger hclog.Logger
 }
@@ -91,6 +97,7 @@ type Transport struct {
 	greeting map[net.Conn]uint64 // guarded by mu; accepted connections in their handshake, by age
 	greeted  uint64              // guarded by mu; the last age given out
 	peers    map[string]*peer    // guarded by mu; by node id
+	odd      map[string]bool     // guarded by mu; data directories under another node's id, which were warned of
 	raft     *raftTransport      // guarded by mu; nil until Raft
 }
 
@@ -142,7 +149,7 @@ func New(cfg Config) (*Transport, error) {
 	}
 	t := &Transport{
 		cfg: cfg, log: cfg.Logger, listener: ln, advertise: cfg.Advertise, limits: defaultLimits(), self: cfg.Self,
-		links: map[*link]struct{}{}, greeting: map[net.Conn]uint64{}, peers: map[string]*peer{},
+		links: map[*link]struct{}{}, greeting: map[net.Conn]uint64{}, peers: map[string]*peer{}, odd: map[string]bool{},
 	}
 	if t.log == nil {
 		t.log = hclog.NewNullLogger()
@@ -180,6 +187,20 @@ func (t *Transport) Start() {
 	}
 }
 
+// dir is what Config.Dir says now.
+func (t *Transport) dir() string {
+	if t.cfg.Dir == nil {
+		return ""
+	}
+	return t.cfg.Dir()
+}
+
+// fits is Config.Fits; a program that tells no data directory is an older one, and
+// believed.
+func (t *Transport) fits(id, dir string) bool {
+	return t.cfg.Fits == nil || dir == "" || t.cfg.Fits(id, dir)
+}
+
 // Addr is the address that this node advertises.
 func (t *Transport) Addr() string { return t.advertise }
 
@@ -210,7 +231,7 @@ func (t *Transport) Linked(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for l := range t.links {
-		if l.peer.ID == id && l.dialled == "" && l.stream != streamIntro {
+		if l.peer.ID == id && l.dialled == "" && l.stream != streamIntro && !l.odd {
 			return true
 		}
 	}

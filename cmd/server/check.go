@@ -46,8 +46,8 @@ func printReport(out io.Writer, r *cluster.Report) error {
 	row("state", "%s", r.State)
 	row("cluster", "%s", r.ClusterID)
 	row("term", "%d, last vote: %s in term %d", r.Term, orNone(r.Vote.Candidate), r.Vote.Term)
-	row("log", "%d entries whole, from (term %d, index %d) to (term %d, index %d), %d bytes",
-		r.Log.Entries, r.Log.First.Term, r.Log.First.Index, r.Log.Last.Term, r.Log.Last.Index, r.Log.Bytes)
+	row("log", "%s: %d entries whole, from (term %d, index %d) to (term %d, index %d), %d bytes",
+		orNone(string(r.Log.Store)), r.Log.Entries, r.Log.First.Term, r.Log.First.Index, r.Log.Last.Term, r.Log.Last.Index, r.Log.Bytes)
 	for _, s := range r.Snapshots {
 		state := "whole"
 		if !s.Whole {

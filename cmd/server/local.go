@@ -24,6 +24,9 @@ import (
 const (
 	// formTime is how long the three nodes may take to find together.
 	formTime = time.Minute
+	// settleTime is how long, once they have, all of them may take to learn the others'
+	// addresses, which may be new.
+	settleTime = 10 * time.Second
 	// pollPause lies between two looks at a cluster that is forming.
 	pollPause = 100 * time.Millisecond
 	// endTime is a little more than a node allows itself to end in.
@@ -172,6 +175,9 @@ type localStatus struct {
 	Nodes []struct {
 		ID         string  `json:"id"`
 		Role       string  `json:"role"`
+		Raft       string  `json:"raft"`
+		RESP       string  `json:"resp"`
+		HTTP       string  `json:"http"`
 		MatchIndex *uint64 `json:"match_index"`
 	} `json:"nodes"`
 }
@@ -194,6 +200,30 @@ func (s *localStatus) formed() bool {
 	return leaders == 1 && voters == config.LocalNodes
 }
 
+// current says whether every node is named with the addresses that it has now.
+func (s *localStatus) current(nodes []*localNode) bool {
+	named := 0
+	for _, n := range nodes {
+		for _, m := range s.Nodes {
+			if m.ID == n.NodeID && m.Raft == n.RaftAddr && m.RESP == n.RESPAddr && m.HTTP == n.HTTPAddr {
+				named++
+			}
+		}
+	}
+	return named == len(nodes)
+}
+
+// settled says whether all nodes know where the others are now: whoever connects
+// to one is sent on by what it knows.
+func (r *localRun) settled() bool {
+	for _, n := range r.nodes {
+		if st, err := status(n); err != nil || !st.formed() || !st.current(r.nodes) {
+			return false
+		}
+	}
+	return true
+}
+
 // form waits until the nodes are one cluster. stopped says that the user did not
 // want to wait.
 func (r *localRun) form(signals <-chan os.Signal) (st *localStatus, stopped bool, err error) {
@@ -202,6 +232,7 @@ func (r *localRun) form(signals <-chan os.Signal) (st *localStatus, stopped bool
 	defer late.Stop()
 	poll := time.NewTicker(pollPause)
 	defer poll.Stop()
+	var formed time.Time
 	for {
 		select {
 		case <-signals:
@@ -212,18 +243,25 @@ func (r *localRun) form(signals <-chan os.Signal) (st *localStatus, stopped bool
 		case <-late.C:
 			return nil, false, fmt.Errorf("the nodes did not form a cluster within %s: see %s/node*.log", formTime, r.cfg.DataDir)
 		case <-poll.C:
-			if st, err := r.status(); err == nil && st.formed() {
+			st, err := status(r.nodes[0])
+			if err != nil || !st.formed() {
+				continue
+			}
+			if formed.IsZero() {
+				formed = time.Now()
+			}
+			if r.settled() || time.Since(formed) > settleTime {
 				return st, false, nil
 			}
 		}
 	}
 }
 
-// status asks the first node.
-func (r *localRun) status() (*localStatus, error) {
+// status asks a node.
+func status(n *localNode) (*localStatus, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.nodes[0].HTTPAddr+"/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTPAddr+"/status", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -90,6 +90,33 @@ func TestRunLocal(t *testing.T) {
 	}
 }
 
+// TestRunLocalMoved: a run on other ports goes on with the data, and once the table
+// is there every node names every other where it is now.
+func TestRunLocalMoved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	dir := t.TempDir()
+	for turn := range 2 {
+		resp, web, raft := ports(t, 3), ports(t, 3), ports(t, 3)
+		run := start(t, dir, "run-local", "--port", strconv.Itoa(resp), "--http-port", strconv.Itoa(web), "--raft-port", strconv.Itoa(raft))
+		run.waitFor("Ctrl-C stops all")
+		for asked := range 3 {
+			text := request(t, "GET", fmt.Sprintf("http://127.0.0.1:%d/status", web+asked), "")
+			for n := range 3 {
+				want := fmt.Sprintf(`"raft":"127.0.0.1:%d","resp":"127.0.0.1:%d","http":"127.0.0.1:%d"`, raft+n, resp+n, web+n)
+				if !strings.Contains(text, want) {
+					t.Errorf("run %d: node%d does not say %s: %s", turn+1, asked+1, want, text)
+				}
+			}
+		}
+		_ = run.cmd.Process.Signal(syscall.SIGINT)
+		if code, text := run.wait(patience); code != exitOK {
+			t.Fatalf("exit code %d\n%s", code, text)
+		}
+	}
+}
+
 // leaderOf returns number and process id of the leader in the printed table.
 func leaderOf(t *testing.T, rows [][]string) (number, pid int) {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/raftkv/raftkv/cluster"
+	"github.com/raftkv/raftkv/cluster/logstore"
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/server"
 	"github.com/raftkv/raftkv/server/config"
@@ -129,6 +130,7 @@ func (p *process) openNode() (err error) {
 		RaftAddr: p.cfg.RaftAddr, RaftAdvertise: p.cfg.RaftAdvertise,
 		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
 		OnBatch: p.metrics.Batch, DiskReserve: int64(p.cfg.DiskReserve), AuditInterval: p.cfg.AuditInterval,
+		LogStore: logstore.Kind(p.cfg.LogStore),
 	}, p.machine)
 	var onAddress *net.OpError
 	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {
@@ -158,7 +160,8 @@ func (p *process) makeServers() {
 	}, p.node, p.machine)
 	p.watch()
 	p.http = httpapi.New(httpapi.Options{
-		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(), Password: p.server.Password,
+		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(),
+		Denies: p.server.Denies, Password: p.server.Password,
 		MaxValue: p.server.MaxValue, CheckID: config.CheckNodeID, CheckAddress: config.CheckDialable,
 		MaxConnections: p.share.http, Logger: p.log,
 	})

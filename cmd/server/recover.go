@@ -18,11 +18,14 @@ func runRecover(args []string, env environment) error {
 	if err != nil || done {
 		return err
 	}
-	r, err := cluster.OpenRecovery(context.Background(), cfg.DataDir, cfg.Ask)
+	r, err := cluster.OpenRecovery(context.Background(), cfg.DataDir, cluster.Around{Ask: cfg.Ask, Foreign: cfg.Foreign})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	if r.Unfinished != "" {
+		return finish(env, r)
+	}
 	if err := compare(r.Report, cfg.Compare); err != nil {
 		return err
 	}
@@ -40,6 +43,19 @@ func runRecover(args []string, env environment) error {
 	}
 	fmt.Fprintf(env.stdout, "\n%s is now the only voter of the new cluster %s. Start it, then join fresh nodes: new --node-id, empty --data-dir.\n"+
 		"What it had before is kept in %s/before-recover-%s; remove it once all is well.\n", r.Report.NodeID, id, cfg.DataDir, r.Report.ClusterID)
+	return nil
+}
+
+// finish does what is left of a recover that was cut off. Nothing is lost by it, so
+// it does not ask.
+func finish(env environment, r *cluster.Recovery) error {
+	id, err := r.Apply()
+	if err != nil {
+		return fmt.Errorf("%w (run recover again)", err)
+	}
+	fmt.Fprintf(env.stdout, "The last recover, of cluster %s, had been cut off after %s had become the only voter of the new cluster %s; what was left of it is done now, and nothing else was changed.\n"+
+		"What it had before is kept in %s/before-recover-%s. Start it; only if a majority of the new cluster is lost as well, run recover once more.\n",
+		r.Unfinished, r.Report.NodeID, id, r.Report.DataDir, r.Unfinished)
 	return nil
 }
 

@@ -42,6 +42,7 @@ type loader struct {
 	version   uint64
 	counter   uint64
 	members   []system.Member
+	departed  []system.Departure
 	seen      [2][keyspace.Databases]bool // databases and their creations
 	key, text []byte                      // for what lies over several chunks
 }
@@ -53,6 +54,8 @@ func (l *loader) section(tag byte) bool {
 		return false
 	case tag == secMembers:
 		l.readMembers()
+	case tag == secDeparted:
+		l.readDeparted()
 	case tag == secDatabase:
 		l.database()
 	case tag == secCreated:
@@ -75,7 +78,7 @@ func (l *loader) header() {
 		return
 	}
 	// The hash key follows from the cluster's id, so the space can be made now.
-	state, err := system.NewState(l.clusterID, l.version, nil)
+	state, err := system.NewState(l.clusterID, l.version, nil, nil)
 	if err != nil {
 		l.fail(fmt.Errorf("%w: %w", ErrVersion, err))
 		return
@@ -96,6 +99,18 @@ func (l *loader) readMembers() {
 			Learner: l.flag(flagLearner, "member"),
 			ID:      l.string(), Raft: l.string(), RESP: l.string(), HTTP: l.string(), Dir: l.string(),
 		})
+	}
+}
+
+func (l *loader) readDeparted() {
+	if l.departed != nil {
+		l.corrupt("it has its former members twice")
+		return
+	}
+	n := l.number()
+	l.departed = []system.Departure{}
+	for i := uint64(0); i < n && l.err == nil; i++ {
+		l.departed = append(l.departed, system.Departure{ID: l.string(), Dir: l.string()})
 	}
 }
 
@@ -204,7 +219,7 @@ func (l *loader) expectEOF() {
 }
 
 func (l *loader) finish() {
-	state, err := system.NewState(l.clusterID, l.version, l.members)
+	state, err := system.NewState(l.clusterID, l.version, l.members, l.departed)
 	if err != nil {
 		l.corrupt(err.Error())
 		return

@@ -20,14 +20,14 @@ const Format = 1
 const magic = "RaftKVsn"
 
 // The sections. Their numbers are never used again for anything else. The header
-// comes first and the end last; members, databases and creations may be missing
-// where there are none.
+// comes first and the end last; all others may be missing where there are none.
 const (
 	secEnd      = 0 // nothing in it
 	secHeader   = 1 // cluster version, cluster id, index, term, now, last key version
 	secMembers  = 2 // count, then of each: flags, id, raft, resp and http address, data directory
 	secDatabase = 3 // database, count of keys, then each key: see item in write.go
 	secCreated  = 4 // database, then (bucket + 1, version) up to the section's end; bucket + 1 = 0 is the whole database
+	secDeparted = 5 // count, then of each former member: id, data directory; at most 65,536 ids with the members'
 )
 
 // The flags of a chunk.

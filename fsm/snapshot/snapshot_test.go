@@ -27,7 +27,7 @@ func sample(t testing.TB) *Frozen {
 	state, err := system.NewState("0f8e", 1, []system.Member{
 		{ID: "n1", Raft: "h:1", RESP: "h:2", HTTP: "h:3", Dir: "d1"},
 		{ID: "n2", Raft: "i:1", Learner: true},
-	})
+	}, []system.Departure{{ID: "n0", Dir: "d0"}, {ID: "n3"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +76,9 @@ func TestRoundTrip(t *testing.T) {
 				if got, want := l.System.Members(), s.System.Members(); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 					t.Errorf("%s: members %v", kind, got)
 				}
+				if got, want := l.System.Departures(), s.System.Departures(); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: former members %v", kind, got)
+				}
 				if again := write(t, l.frozen()); !bytes.Equal(again, data) {
 					t.Errorf("%s: what was read is written differently", kind)
 				}
@@ -115,7 +118,8 @@ func TestLoadedKeys(t *testing.T) {
 
 // TestFormat pins the bytes: a change of them needs a new format or a new section.
 func TestFormat(t *testing.T) {
-	state, err := system.NewState("u", 1, []system.Member{{ID: "n", Raft: "r", RESP: "s", HTTP: "h", Learner: true, Dir: "d"}})
+	state, err := system.NewState("u", 1, []system.Member{{ID: "n", Raft: "r", RESP: "s", HTTP: "h", Learner: true, Dir: "d"}},
+		[]system.Departure{{ID: "o", Dir: "e"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +130,7 @@ func TestFormat(t *testing.T) {
 	sections := []string{
 		"01 01 07000000 01 0175 05 02 01 02",
 		"02 01 0c000000 01 01 016e 0172 0173 0168 0164",
+		"05 01 05000000 01 016f 0165",
 		"03 01 0b000000 02 01 00 01 02 ac02 016b 0176",
 		"04 01 04000000 02 a115 02",
 		"00 01 00000000",
@@ -206,6 +211,7 @@ func TestReadRefuses(t *testing.T) {
 	db := func(payload ...byte) part { return part{secDatabase, flagLast, payload} }
 	created := func(payload ...byte) part { return part{secCreated, flagLast, payload} }
 	members := func(payload ...byte) part { return part{secMembers, flagLast, payload} }
+	departed := func(payload ...byte) part { return part{secDeparted, flagLast, payload} }
 	key := []byte{0, 0, 4, 1, 'k', 1, 'v'}
 	huge := binary.AppendUvarint(nil, 1<<62)
 	tests := []struct {
@@ -227,6 +233,11 @@ func TestReadRefuses(t *testing.T) {
 		{"one member twice", []part{goodHeader, members(2, 0, 1, 'a', 0, 0, 0, 0, 0, 1, 'a', 0, 0, 0, 0), goodEnd}, ErrCorrupt},
 		{"member flags", []part{goodHeader, members(1, 2, 1, 'a', 0, 0, 0, 0), goodEnd}, ErrVersion},
 		{"endless members", []part{goodHeader, members(huge...), goodEnd}, ErrCorrupt},
+		{"former members twice", []part{goodHeader, departed(0), departed(0), goodEnd}, ErrCorrupt},
+		{"one former member twice", []part{goodHeader, departed(2, 1, 'a', 0, 1, 'a', 0), goodEnd}, ErrCorrupt},
+		{"former member without id", []part{goodHeader, departed(1, 0, 0), goodEnd}, ErrCorrupt},
+		{"former member that is one", []part{goodHeader, members(1, 0, 1, 'a', 0, 0, 0, 0), departed(1, 1, 'a', 0), goodEnd}, ErrCorrupt},
+		{"endless former members", []part{goodHeader, departed(huge...), goodEnd}, ErrCorrupt},
 		{"database 16", []part{goodHeader, db(16, 0), goodEnd}, ErrCorrupt},
 		{"database twice", []part{goodHeader, db(0, 0), db(0, 0), goodEnd}, ErrCorrupt},
 		{"more keys than told", []part{goodHeader, db(append([]byte{0, 0}, key...)...), goodEnd}, ErrCorrupt},
@@ -309,10 +320,10 @@ func TestReadAllocatesLittle(t *testing.T) {
 // FuzzRead reads sections of any content with right checksums: nothing may panic,
 // and what is accepted must be written and read again the same.
 func FuzzRead(f *testing.F) {
-	f.Add([]byte{0, 1, 0, 0, 4, 1, 'k', 1, 'v'}, []byte{0, 3, 4}, []byte{1, 0, 1, 'a', 0, 0, 0, 0})
-	f.Add([]byte{2, 1, 0, 1, 4, 5, 1, 'k', 0}, []byte{5, 0, 4}, []byte{0})
-	f.Fuzz(func(t *testing.T, db, created, members []byte) {
-		data := build(goodHeader, part{secMembers, flagLast, members}, part{secDatabase, flagLast, db},
+	f.Add([]byte{0, 1, 0, 0, 4, 1, 'k', 1, 'v'}, []byte{0, 3, 4}, []byte{1, 0, 1, 'a', 0, 0, 0, 0}, []byte{1, 1, 'b', 0})
+	f.Add([]byte{2, 1, 0, 1, 4, 5, 1, 'k', 0}, []byte{5, 0, 4}, []byte{0}, []byte{0})
+	f.Fuzz(func(t *testing.T, db, created, members, departed []byte) {
+		data := build(goodHeader, part{secMembers, flagLast, members}, part{secDeparted, flagLast, departed}, part{secDatabase, flagLast, db},
 			part{secCreated, flagLast, created}, goodEnd)
 		l, err := Read(bytes.NewReader(data))
 		if err != nil {

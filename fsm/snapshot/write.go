@@ -17,6 +17,7 @@ func Write(w io.Writer, s *Frozen) (int64, error) {
 	c.opening()
 	c.header(s)
 	c.members(s)
+	c.departed(s)
 	for _, db := range s.Keys.Databases() {
 		c.database(s.Keys, db)
 		c.created(s.Keys, db)
@@ -129,6 +130,22 @@ func (c *chunkWriter) members(s *Frozen) {
 		put(c, m.RESP)
 		put(c, m.HTTP)
 		put(c, m.Dir)
+	}
+	c.end()
+}
+
+// departed writes the former members, if there are any. The section is not optional:
+// a program that passed over it would take their ids for unused.
+func (c *chunkWriter) departed(s *Frozen) {
+	departed := s.System.Departures()
+	if len(departed) == 0 {
+		return
+	}
+	c.begin(secDeparted)
+	c.number(uint64(len(departed)))
+	for _, d := range departed {
+		put(c, d.ID)
+		put(c, d.Dir)
 	}
 	c.end()
 }

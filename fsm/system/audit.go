@@ -10,6 +10,9 @@ const (
 	AuditDiffers Verdict = "differs"
 	// AuditIncomplete says of a cluster that nobody differs, but not all were heard.
 	AuditIncomplete Verdict = "incomplete"
+	// AuditUndecided says of a cluster that states differ, that no majority of the
+	// voters has one, and that voters were not heard; of a node, that it was.
+	AuditUndecided Verdict = "undecided"
 	// AuditUnknown says of a node that it was not reached, or was too far behind.
 	AuditUnknown Verdict = "unknown"
 )

@@ -2,6 +2,7 @@ package system
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,27 +16,43 @@ type State struct {
 	clusterID string
 	// version is the cluster version: it fixes what commands do, and is raised only
 	// when all members understand the new one.
-	version uint64
-	members []Member // ordered by ID
+	version  uint64
+	members  []Member    // ordered by ID
+	departed []Departure // ordered by ID; grows, never shrinks
 }
+
+// maxIDs is how many ids a cluster can use in its life, those in use included: what
+// is kept of each is in memory and in every snapshot, about 100 bytes. It is a bound
+// that no cluster meets, and one that does takes no more nodes: to forget an id would
+// let a directory that lies about somewhere take part again under it.
+const maxIDs = 1 << 16
 
 // FirstVersion is the cluster version that a new cluster starts with.
 const FirstVersion = 1
 
-// NewState returns the state that a snapshot told of. Members may come in any
-// order; the error says what cannot be.
-func NewState(clusterID string, version uint64, members []Member) (*State, error) {
+// NewState returns the state that a snapshot told of. Members and departed may come
+// in any order; the error says what cannot be.
+func NewState(clusterID string, version uint64, members []Member, departed []Departure) (*State, error) {
 	if version > FirstVersion {
 		return nil, fmt.Errorf("cluster version %d; this program knows up to %d", version, FirstVersion)
 	}
-	s := &State{clusterID: clusterID, version: version, members: slices.Clone(members)}
-	slices.SortFunc(s.members, byID)
+	if len(members)+len(departed) > maxIDs {
+		return nil, fmt.Errorf("%d node ids; there are at most %d", len(members)+len(departed), maxIDs)
+	}
+	s := &State{clusterID: clusterID, version: version, members: slices.Clone(members), departed: slices.Clone(departed)}
+	slices.SortFunc(s.members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(s.departed, func(a, b Departure) int { return strings.Compare(a.ID, b.ID) })
 	for i := range s.members {
 		if s.members[i].ID == "" {
 			return nil, fmt.Errorf("a member without an id")
 		}
 		if i > 0 && s.members[i].ID == s.members[i-1].ID {
 			return nil, fmt.Errorf("member %q twice", s.members[i].ID)
+		}
+	}
+	for i, d := range s.departed {
+		if _, still := s.Member(d.ID); d.ID == "" || still || i > 0 && d.ID == s.departed[i-1].ID {
+			return nil, fmt.Errorf("former member %q is one still, or twice, or has no id", d.ID)
 		}
 	}
 	return s, nil
@@ -74,6 +91,24 @@ func (s *State) Member(id string) (Member, bool) {
 	return Member{}, false
 }
 
+// Departures returns all former members, ordered by id. The caller must not change
+// the slice.
+func (s *State) Departures() []Departure {
+	if s == nil {
+		return nil
+	}
+	return s.departed
+}
+
+// Departure returns what is kept of the former member of that id.
+func (s *State) Departure(id string) (Departure, bool) {
+	departed := s.Departures()
+	if i, ok := findDeparture(departed, id); ok {
+		return departed[i], true
+	}
+	return Departure{}, false
+}
+
 // HashKey is the key of the hash that gives keys their places. It follows from
 // the cluster's UUID, so that all its nodes have the same and no two clusters do.
 func (s *State) HashKey() [16]byte {
@@ -89,7 +124,8 @@ func (s *State) HashKey() [16]byte {
 const (
 	cmdClusterInit = "CLUSTER-INIT"
 	cmdMemberSet   = "MEMBER-SET"
-	cmdMemberDel   = "MEMBER-DEL"
+	cmdMemberLeft  = "MEMBER-LEFT"
+	cmdMemberDel   = "MEMBER-DEL" // of older logs; not made any more
 	cmdAudit       = "AUDIT"
 )
 
@@ -97,13 +133,15 @@ const (
 // is a UUID, unless it is the same one.
 func ClusterInit(uuid string) Command { return command(cmdClusterInit, uuid) }
 
-// MemberSet adds a member, or replaces what is known of one.
+// MemberSet adds a member, or replaces what is known of one. It is refused where the
+// id was used before by another data directory, or is that of a former member.
 func MemberSet(m Member) Command {
 	return command(cmdMemberSet, m.ID, m.Raft, m.RESP, m.HTTP, strconv.FormatBool(m.Learner), m.Dir)
 }
 
-// MemberDel removes a member; an unknown id is no error.
-func MemberDel(id string) Command { return command(cmdMemberDel, id) }
+// MemberLeft removes a member for good: no other is ever added under its id. An
+// unknown id is no error.
+func MemberLeft(id string) Command { return command(cmdMemberLeft, id) }
 
 // Audit marks a place in the log and changes nothing: at it the replicas compare
 // their states, and rebuild, unless empty, names the node that takes over the
@@ -144,8 +182,12 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 		return s.setMember(Member{
 			ID: words[0], Raft: words[1], RESP: words[2], HTTP: words[3], Learner: words[4] == "true", Dir: words[5],
 		})
+	case name == cmdMemberLeft && len(words) == 1:
+		return s.departMember(words[0]), nil
 	case name == cmdMemberDel && len(words) == 1:
-		return s.deleteMember(words[0]), nil
+		// Programs that logged this did not keep the id. Whether an entry is replayed or
+		// was in a snapshot must make no difference.
+		return s.dropMember(words[0]), nil
 	case name == cmdAudit && len(words) == 2:
 		return s, nil
 	}
@@ -164,32 +206,60 @@ func (s *State) initCluster(uuid string) (*State, error) {
 	case have != "":
 		return s, fmt.Errorf("the cluster is %s already", have)
 	}
-	return &State{clusterID: uuid, version: FirstVersion, members: s.Members()}, nil
+	return &State{clusterID: uuid, version: FirstVersion, members: s.Members(), departed: s.Departures()}, nil
 }
 
 func (s *State) setMember(m Member) (*State, error) {
 	if m.ID == "" {
 		return s, fmt.Errorf("a member needs an id")
 	}
+	if _, gone := s.Departure(m.ID); gone {
+		return s, errors.New(IDIsSpent(m.ID))
+	}
 	members := slices.Clone(s.Members())
-	if i, ok := find(members, m.ID); ok {
+	i, ok := find(members, m.ID)
+	switch {
+	case ok && members[i].Dir != "" && members[i].Dir != m.Dir:
+		return s, fmt.Errorf("node id %q is in use by another node", m.ID)
+	case ok:
 		members[i] = m
-	} else {
+	case len(members)+len(s.Departures()) >= maxIDs:
+		return s, fmt.Errorf("this cluster has used up its %d node ids", maxIDs)
+	default:
 		members = slices.Insert(members, i, m)
 	}
-	return s.with(members), nil
+	return s.with(members, s.Departures()), nil
 }
 
-func (s *State) deleteMember(id string) *State {
+// IDIsSpent says that no node can be added under the id of a former member, and what
+// to do.
+func IDIsSpent(id string) string {
+	return fmt.Sprintf("node id %q was removed from this cluster, and an id is used once in a cluster's life; start the node with another --node-id and a fresh --data-dir", id)
+}
+
+// departMember moves a member to those that left.
+func (s *State) departMember(id string) *State {
+	m, ok := s.Member(id)
+	if !ok {
+		return s
+	}
+	departed := s.Departures()
+	i, _ := findDeparture(departed, id)
+	next := s.dropMember(id)
+	next.departed = slices.Insert(slices.Clone(departed), i, Departure{ID: id, Dir: m.Dir})
+	return next
+}
+
+func (s *State) dropMember(id string) *State {
 	i, ok := find(s.Members(), id)
 	if !ok {
 		return s
 	}
-	return s.with(slices.Delete(slices.Clone(s.members), i, i+1))
+	return s.with(slices.Delete(slices.Clone(s.members), i, i+1), s.departed)
 }
 
-func (s *State) with(members []Member) *State {
-	return &State{clusterID: s.ClusterID(), version: s.Version(), members: members}
+func (s *State) with(members []Member, departed []Departure) *State {
+	return &State{clusterID: s.ClusterID(), version: s.Version(), members: members, departed: departed}
 }
 
 // find says where the member of that id stands, or would stand.
@@ -197,4 +267,7 @@ func find(members []Member, id string) (int, bool) {
 	return slices.BinarySearchFunc(members, id, func(m Member, id string) int { return strings.Compare(m.ID, id) })
 }
 
-func byID(a, b Member) int { return strings.Compare(a.ID, b.ID) }
+// findDeparture does the same for those that left.
+func findDeparture(departed []Departure, id string) (int, bool) {
+	return slices.BinarySearchFunc(departed, id, func(d Departure, id string) int { return strings.Compare(d.ID, id) })
+}

@@ -2,6 +2,7 @@ package system
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,7 @@ func TestMembers(t *testing.T) {
 	a := Member{ID: "a", Raft: "h:1", RESP: "h:2", HTTP: "h:3"}
 	b := Member{ID: "b", Raft: "i:1", RESP: "i:2", HTTP: "i:3", Learner: true, Dir: "d"}
 	moved := Member{ID: "a", Raft: "j:1", RESP: "j:2", HTTP: "j:3"}
+	reused := Member{ID: "b", Raft: "i:1", Dir: "e"}
 	tests := []struct {
 		name string
 		cmds []Command
@@ -30,8 +32,10 @@ func TestMembers(t *testing.T) {
 		{"none", nil, nil},
 		{"ordered by id", []Command{MemberSet(b), MemberSet(a)}, []Member{a, b}},
 		{"set again replaces", []Command{MemberSet(a), MemberSet(b), MemberSet(moved)}, []Member{moved, b}},
-		{"delete", []Command{MemberSet(a), MemberSet(b), MemberDel("a")}, []Member{b}},
-		{"delete the unknown", []Command{MemberDel("x"), MemberSet(a), MemberDel("x")}, []Member{a}},
+		{"leave", []Command{MemberSet(a), MemberSet(b), MemberLeft("a")}, []Member{b}},
+		{"the unknown leaves", []Command{MemberLeft("a"), MemberSet(a), MemberLeft("x")}, []Member{a}},
+		{"removed by an older program", []Command{MemberSet(a), MemberSet(b), command(cmdMemberDel, "a")}, []Member{b}},
+		{"removed by an older program and back", []Command{MemberSet(b), command(cmdMemberDel, "b"), MemberSet(reused)}, []Member{reused}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,9 +57,12 @@ func TestMembers(t *testing.T) {
 
 func TestStateNeverChanges(t *testing.T) {
 	before := apply(t, nil, ClusterInit("u"), MemberSet(Member{ID: "b", Raft: "old"}))
-	after := apply(t, before, MemberSet(Member{ID: "b", Raft: "new"}), MemberSet(Member{ID: "a"}), MemberDel("b"))
+	after := apply(t, before, MemberSet(Member{ID: "b", Raft: "new"}), MemberSet(Member{ID: "a"}), MemberLeft("b"))
 	if m, _ := before.Member("b"); m.Raft != "old" || len(before.Members()) != 1 {
 		t.Errorf("a state changed under its holder: %v", before.Members())
+	}
+	if len(before.Departures()) != 0 || len(after.Departures()) != 1 {
+		t.Errorf("left before %v, after %v", before.Departures(), after.Departures())
 	}
 	if after.ClusterID() != "u" || after.Version() != FirstVersion {
 		t.Errorf("a member's change lost the identity: %q, %d", after.ClusterID(), after.Version())
@@ -84,7 +91,7 @@ func TestApplyRefuses(t *testing.T) {
 	for _, words := range [][]string{
 		nil, {"NOSUCH"}, {"MEMBER-SET", "a"}, {"MEMBER-DEL"}, {"CLUSTER-INIT"},
 		{"CLUSTER-INIT", ""}, {"MEMBER-SET", "", "r", "s", "h", "false", "d"}, {"MEMBER-SET", "a", "r", "s", "h", "maybe", "d"},
-		{"AUDIT"}, {"AUDIT", "nonce"},
+		{"AUDIT"}, {"AUDIT", "nonce"}, {"MEMBER-LEFT"}, {"MEMBER-LEFT", "a", "b"},
 	} {
 		before := apply(t, nil, MemberSet(Member{ID: "a"}))
 		after, err := before.Apply(command(words...).Args)
@@ -95,20 +102,25 @@ func TestApplyRefuses(t *testing.T) {
 }
 
 func TestNewState(t *testing.T) {
-	s, err := NewState("u", 1, []Member{{ID: "b"}, {ID: "a"}})
-	if err != nil || s.Members()[0].ID != "a" {
+	s, err := NewState("u", 1, []Member{{ID: "b"}, {ID: "a"}}, []Departure{{ID: "d"}, {ID: "c"}})
+	if err != nil || s.Members()[0].ID != "a" || s.Departures()[0].ID != "c" {
 		t.Errorf("got %v, %v", s, err)
 	}
 	for _, tt := range []struct {
-		name    string
-		version uint64
-		members []Member
+		name     string
+		version  uint64
+		members  []Member
+		departed []Departure
 	}{
-		{"newer version", FirstVersion + 1, nil},
-		{"member without id", 1, []Member{{}}},
-		{"member twice", 1, []Member{{ID: "a"}, {ID: "a"}}},
+		{"newer version", FirstVersion + 1, nil, nil},
+		{"member without id", 1, []Member{{}}, nil},
+		{"member twice", 1, []Member{{ID: "a"}, {ID: "a"}}, nil},
+		{"former member without id", 1, nil, []Departure{{}}},
+		{"former member twice", 1, nil, []Departure{{ID: "a"}, {ID: "a"}}},
+		{"former member that is one", 1, []Member{{ID: "a"}}, []Departure{{ID: "a"}}},
+		{"too many", 1, []Member{{ID: "a"}}, make([]Departure, maxIDs)},
 	} {
-		if _, err := NewState("u", tt.version, tt.members); err == nil {
+		if _, err := NewState("u", tt.version, tt.members, tt.departed); err == nil {
 			t.Errorf("%s: no error", tt.name)
 		}
 	}
@@ -124,7 +136,57 @@ func TestAuditChangesNothing(t *testing.T) {
 			t.Errorf("the mark says %q, %q, %v", nonce, rebuild, ok)
 		}
 	}
-	if other := MemberDel("a"); func() bool { _, _, ok := AuditMark(&other); return ok }() {
+	if other := MemberLeft("a"); func() bool { _, _, ok := AuditMark(&other); return ok }() {
 		t.Error("another command is taken for an audit")
+	}
+}
+
+// An id is used once: by one data directory, and by none once its member has left,
+// be it the same one.
+func TestIDIsUsedOnce(t *testing.T) {
+	b := Member{ID: "b", Raft: "i:1", Dir: "d"}
+	moved, other := b, b
+	moved.Raft, other.Dir = "i:2", "e"
+	s := apply(t, nil, ClusterInit("u"), MemberSet(Member{ID: "b", Raft: "i:1"}), MemberSet(b), MemberSet(moved))
+	refused := func(m Member, want string) {
+		t.Helper()
+		cmd := MemberSet(m)
+		if after, err := s.Apply(cmd.Args); err == nil || !strings.Contains(err.Error(), want) || after != s {
+			t.Errorf("set %v: got error %v, changed: %v, want an error with %q", m, err, after != s, want)
+		}
+	}
+	refused(other, "in use")
+	s = apply(t, s, MemberSet(Member{ID: "c", Dir: "f"}), MemberLeft("c"), MemberLeft("b"), MemberLeft("b"))
+	if got, want := s.Departures(), []Departure{{"b", "d"}, {"c", "f"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("left: %v, want %v", got, want)
+	}
+	if got, ok := s.Departure("b"); !ok || got.Dir != "d" {
+		t.Errorf("Departure(b) = %v, %v", got, ok)
+	}
+	if _, ok := s.Departure("a"); ok {
+		t.Error("one that was never there has left")
+	}
+	refused(b, "used once")
+	refused(other, "used once")
+	s = apply(t, s, ClusterInit("u"), MemberSet(Member{ID: "a"}), command(cmdMemberDel, "a"))
+	if got := len(s.Departures()); got != 2 {
+		t.Errorf("%d have left, want 2", got)
+	}
+}
+
+// The ids are kept for ever, so there is an end of them.
+func TestIDsAreBounded(t *testing.T) {
+	departed := make([]Departure, maxIDs-1)
+	for i := range departed {
+		departed[i].ID = "n" + strconv.Itoa(i)
+	}
+	s, err := NewState("u", 1, nil, departed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, more := Member{ID: "last"}, MemberSet(Member{ID: "more"})
+	s = apply(t, s, MemberSet(last), MemberSet(last))
+	if _, err := s.Apply(more.Args); err == nil || !strings.Contains(err.Error(), "used up") {
+		t.Errorf("one id too many: got error %v", err)
 	}
 }

@@ -62,6 +62,14 @@ type Member struct {
 	Dir string
 }
 
+// Departure is what is kept for ever of a node that was removed: an id is used once
+// in a cluster's life. Two data directories under one id would be one voter with two
+// votes, and a write that the one acknowledged is not in the other.
+type Departure struct {
+	ID  string
+	Dir string // as in Member
+}
+
 // MemberStatus is a member as one node sees it.
 type MemberStatus struct {
 	Member

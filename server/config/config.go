@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ type Config struct {
 	DataDir       string        `group:"node" placeholder:"DIR" type:"plain" help:"Directory of this node's log, vote and snapshots (default: ./data/NODE-ID)."`
 	DiskReserve   Bytes         `group:"node" default:"64mb" help:"With less than this free on the data directory's disk the node refuses writes, and lets others lead that have more."`
 	AuditInterval time.Duration `group:"node" default:"1h" help:"How often the leader compares all nodes' states, give or take a tenth; 0 is never."`
-	Join          []string      `group:"node" placeholder:"ADDR" help:"Raft addresses of members of the cluster to join. Needed on the first start only; later it does no harm."`
+	LogStore      string        `group:"node" placeholder:"KIND" help:"How a fresh data directory keeps its log: bolt (the default), or segments, files of its own that wait for the disk once per write. One that has a log keeps its kind; raftkv migrate converts it."`
+	Join          []string      `group:"node" placeholder:"ADDR" help:"Raft addresses of members of the cluster to join. Needed on the first start, and on one node where all of them have moved to other addresses; otherwise it does no harm."`
 	RaftAddr      string        `group:"addresses" default:"127.0.0.1:8000" help:"Where to listen for the other nodes."`
 	RESPAddr      string        `group:"addresses" name:"resp-addr" default:"127.0.0.1:6379" help:"Where to listen for Redis clients."`
 	HTTPAddr      string        `group:"addresses" name:"http-addr" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
@@ -32,7 +34,7 @@ type Config struct {
 	HTTPAdvertise string        `group:"addresses" name:"http-advertise" placeholder:"HOST:PORT" help:"Address that HTTP clients are sent to (default: --http-addr)."`
 	LeaderWait    time.Duration `group:"clients" default:"3s" help:"How long a request waits for a leader before it is refused."`
 	RequirePass   Secret        `group:"clients" name:"requirepass" placeholder:"PASSWORD" help:"Password for Redis clients and HTTP. Better given by environment or file: other users of the machine can read flags."`
-	ProtectedMode string        `group:"clients" enum:"yes,no" default:"yes" help:"yes refuses to listen beyond this machine while no password is set; no allows it."`
+	ProtectedMode string        `group:"clients" enum:"yes,no" default:"yes" help:"yes refuses to listen beyond this machine, and to serve clients of other machines, while no password is set; no allows it."`
 	MaxClients    int           `group:"clients" name:"maxclients" default:"10000" help:"How many clients may be connected at once."`
 	Timeout       int           `group:"clients" default:"0" help:"Close a client's connection after this many idle seconds; 0 is never."`
 	TCPKeepAlive  int           `group:"clients" name:"tcp-keepalive" default:"300" help:"Seconds between TCP keep-alive probes; 0 is none."`
@@ -60,7 +62,7 @@ func (e usageError) Is(target error) bool { return target == ErrUsage }
 func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 const description = "A Redis-compatible server that keeps every acknowledged write on a majority of its nodes.\n\n" +
-	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine, raftkv check looks at a stopped node's data, raftkv recover goes on when a majority is lost for good (each has --help).\n\n" +
+	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine, raftkv check looks at a stopped node's data, raftkv recover goes on when a majority is lost for good, raftkv migrate converts the log (each has --help).\n\n" +
 	"Every flag can also be given in the environment (--resp-addr as RAFTKV_RESP_ADDR) or in a YAML file (resp-addr: ...). A flag wins over the environment, the environment over the file."
 
 // Parse reads the configuration from the arguments (without the program's name),
@@ -163,6 +165,9 @@ func (c *Config) check() error {
 	if c.DataDir == "" {
 		c.DataDir = filepath.Join("data", c.NodeID)
 	}
+	if err := checkLogStore(c.LogStore); err != nil {
+		return err
+	}
 	if err := c.checkNumbers(); err != nil {
 		return err
 	}
@@ -170,6 +175,17 @@ func (c *Config) check() error {
 		return err
 	}
 	return c.checkJoin()
+}
+
+// logStores are the words for the kinds of log.
+var logStores = []string{"bolt", "segments"}
+
+// checkLogStore takes what may be said of the kind of log; nothing is a choice, too.
+func checkLogStore(kind string) error {
+	if kind != "" && !slices.Contains(logStores, kind) {
+		return Usagef("--log-store must be bolt or segments, not %q", kind)
+	}
+	return nil
 }
 
 // checkJoin refuses what can never lead to a cluster. Among others a node may name

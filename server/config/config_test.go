@@ -126,6 +126,7 @@ func TestRefusals(t *testing.T) {
 		{"bulk", append(id, "--proto-max-bulk-len", "512k"), "", "", []string{"--proto-max-bulk-len", "1048576"}},
 		{"bulk's unit", append(id, "--proto-max-bulk-len", "1tb"), "", "", []string{"--proto-max-bulk-len", "1tb"}},
 		{"wait", append(id, "--leader-wait", "2h"), "", "", []string{"--leader-wait"}},
+		{"log store", append(id, "--log-store", "bbolt"), "", "", []string{"--log-store must be bolt or segments", "bbolt"}},
 		{"too many audits", append(id, "--audit-interval", "10ms"), "", "", []string{"--audit-interval must be 0s, for never, or at least 1s"}},
 		{"environment", id, "", "RAFTKV_TIMEOUT=soon", []string{"RAFTKV_TIMEOUT in the environment", "soon"}},
 		{"unknown variable", id, "", "RAFTKV_RESP_ADR=x", []string{"RAFTKV_RESP_ADR in the environment is no setting: did you mean RAFTKV_RESP_ADDR?"}},
@@ -184,6 +185,8 @@ func TestAccepted(t *testing.T) {
 		{"--join", "127.0.0.1:8000,127.0.0.1:8001"}, // one list for all nodes
 		{"--requirepass", ""},                       // Redis's word for none
 		{"--requirepass=-n"},
+		{"--log-store", "segments"},
+		{"--log-store", "bolt"},
 	} {
 		if _, _, err := Parse(append([]string{"--node-id", "n"}, args...), environ(), nil); err != nil {
 			t.Errorf("%v: %v", args, err)

@@ -17,10 +17,21 @@ type Check struct {
 type Recover struct {
 	DataDir string   `group:"node" required:"" placeholder:"DIR" type:"plain" help:"Data directory of the stopped node that is to go on alone."`
 	Ask     []string `group:"addresses" placeholder:"ADDR" help:"More Raft addresses at which a member may live, besides those that the directory knows."`
+	Foreign []string `group:"addresses" placeholder:"ADDR" help:"Raft addresses that members had, and at which something else answers now: what does not say there that it is a member counts as nobody."`
 	Compare []string `group:"node" placeholder:"DIR" help:"Data directories of the other survivors: it is refused where one of them holds more."`
 	Yes     bool     `group:"other" help:"Do it without asking."`
 	Help    bool     `group:"other" short:"h" help:"Print this help."`
 }
+
+// Migrate is the configuration of raftkv migrate.
+type Migrate struct {
+	DataDir  string `group:"node" required:"" placeholder:"DIR" type:"plain" help:"Data directory of a stopped node."`
+	LogStore string `group:"node" required:"" placeholder:"KIND" help:"How it is to keep its log: bolt or segments."`
+	Help     bool   `group:"other" short:"h" help:"Print this help."`
+}
+
+const migrateDescription = "Converts the log of a stopped node to the other kind, with all its entries. It can be cut off at any point and run again; " +
+	"until it is done, the node starts with the kind it had."
 
 const checkDescription = "Reads the data directory of a stopped node, without changing a byte, and reports what it holds. " +
 	"Exit status 0: all is sound; 1: something is damaged, one line for each; 2: the command line makes no sense."
@@ -41,6 +52,16 @@ func ParseRecover(args []string, out io.Writer) (r *Recover, done bool, err erro
 	r = &Recover{}
 	done, err = parseOffline(r, offline{"raftkv recover", recoverDescription, out}, args)
 	return r, done, err
+}
+
+// ParseMigrate reads the arguments of raftkv migrate; as ParseLocal.
+func ParseMigrate(args []string, out io.Writer) (m *Migrate, done bool, err error) {
+	m = &Migrate{}
+	done, err = parseOffline(m, offline{"raftkv migrate", migrateDescription, out}, args)
+	if err == nil && !done {
+		err = checkLogStore(m.LogStore)
+	}
+	return m, done, err
 }
 
 // offline names a subcommand that works on a stopped node.

@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// denied is the answer of protected mode to those outside, in the sense of Redis's.
+const denied = "this node is in protected mode: no password is set, so only clients on its own machine are served; " +
+	"set a password there with CONFIG SET requirepass, or allow it with CONFIG SET protected-mode no, or start it with --requirepass or --protected-mode no"
+
 // authorized says whether the request carries the password, or none is needed.
 func (s *Server) authorized(r *http.Request) bool {
 	want := s.Password()

@@ -42,6 +42,8 @@ func (s *Server) missing(ctx context.Context, err error) string {
 	defer cancel()
 	status := s.Cluster.Status(ctx)
 	switch {
+	case status.Role == system.Removed:
+		return "this node was removed from its cluster; stop it, and use a member"
 	case status.Role == system.Diverged:
 		return "this node's state differs from the others': RAFT.REBUILD replaces it"
 	case !known:

@@ -41,6 +41,8 @@ type Options struct {
 	Cluster  Cluster
 	// Metrics answers GET /metrics.
 	Metrics http.Handler
+	// Denies says whether protected mode refuses a client of that address, host:port.
+	Denies func(client string) bool
 	// Password is the current requirepass, "" for none.
 	Password func() string
 	// MaxValue is the size in bytes of the largest value that fits under a key of
@@ -134,6 +136,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/readyz":
 		s.only(w, r, s.ready, http.MethodGet, http.MethodHead)
+		return
+	}
+	if s.Denies(r.RemoteAddr) {
+		writeError(w, http.StatusForbidden, denied)
 		return
 	}
 	if !s.authorized(r) {

@@ -35,6 +35,7 @@ type node struct {
 	joined   system.JoinRequest
 	left     []string
 	password string
+	denied   func(client string) bool // nil: nobody is
 	maxValue int64
 }
 
@@ -113,6 +114,7 @@ func start(t *testing.T, n *node) string {
 	s := New(Options{
 		Executor: n, Cluster: n,
 		Metrics:        http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metrics here") }),
+		Denies:         func(client string) bool { return n.denied != nil && n.denied(client) },
 		Password:       func() string { return n.password },
 		MaxValue:       func(key int) int64 { return n.maxValue - int64(key) },
 		CheckID:        func(id string) error { return checked(id, " ") },
@@ -530,9 +532,28 @@ func TestHealth(t *testing.T) {
 	}
 	n.barrier, n.role = &system.NotLeaderError{Leader: system.Member{ID: "n2"}}, system.Diverged
 	expect(t, "GET", url+"/readyz", "", 503, `{"error":"not ready: this node's state differs from the others': RAFT.REBUILD replaces it"}`)
+	n.role = system.Removed // it knows who leads, and is not just behind
+	expect(t, "GET", url+"/readyz", "", 503, `{"error":"not ready: this node was removed from its cluster; stop it, and use a member"}`)
 	n.barrier = nil
 	expect(t, "GET", url+"/readyz", "", 200, `{"status":"ready"}`)
 	expect(t, "HEAD", url+"/readyz", "", 200, "")
+}
+
+// TestProtectedMode: whom protected mode denies gets nothing but the two probes.
+func TestProtectedMode(t *testing.T) {
+	var asked string
+	n := &node{denied: func(client string) bool { asked = client; return true }}
+	url := start(t, n)
+	for _, path := range []string{"/key/k", "/status", "/metrics", "/join", "/leave", "/nonsense"} {
+		expect(t, "GET", url+path, "", 403, `{"error":"this node is in protected mode: no password is set, …`)
+	}
+	expect(t, "PUT", url+"/key/k", `{"value":"v"}`, 403, `…`)
+	if host, _, err := net.SplitHostPort(asked); err != nil || host != "127.0.0.1" || len(n.keys) != 0 {
+		t.Errorf("asked about %q, keys %v", asked, n.keys)
+	}
+	expect(t, "GET", url+"/healthz", "", 200, `{"status":"ok"}`)
+	n.denied = nil
+	expect(t, "PUT", url+"/key/k", `{"value":"v"}`, 200, `{"key":"k"}`)
 }
 
 func TestPassword(t *testing.T) {

@@ -115,7 +115,7 @@ var (
 	descSnapTime  = desc("raft_last_snapshot_timestamp_seconds", "When the last snapshot was finished; 0 for never.")
 	descDiverged  = desc("raft_diverged", "1 while an audit has found this node's state to differ and it was not rebuilt.")
 	descAuditTime = desc("raft_last_audit_timestamp_seconds", "When the last audit that this node was told of ended; 0 for never.")
-	descAuditBad  = desc("raft_audit_differing_nodes", "How many nodes the last audit found to differ.")
+	descAuditBad  = desc("raft_audit_differing_nodes", "How many nodes the last audit found to differ, or could not decide on.")
 	descPeerUp    = desc("raft_node_reachable", "1 if that member answered this node just now.", "id")
 	descPeerLag   = desc("raft_node_lag", "Log entries that a member is behind; only of those that answer.", "id")
 	descAll       = []*prometheus.Desc{
@@ -180,7 +180,7 @@ func (c *collector) collectRaft(gauge func(d *prometheus.Desc, v float64, labels
 
 func differing(r system.AuditReport) (count int) {
 	for _, n := range r.Nodes {
-		if n.Verdict == system.AuditDiffers {
+		if n.Verdict == system.AuditDiffers || n.Verdict == system.AuditUndecided {
 			count++
 		}
 	}

@@ -215,6 +215,16 @@ func TestHungDisk(t *testing.T) {
 	})
 	check(t, os.Remove(old.Dir+".hang"))
 	w.writes(t, 5*time.Second, "with the disk back")
+
+	// A follower's disk costs nobody anything; its clients are sent to the leader.
+	follower := c.Follower()
+	check(t, os.WriteFile(follower.Dir+".hang", nil, 0o600))
+	w.writes(t, 5*time.Second, "with a follower's disk hanging")
+	time.Sleep(3 * time.Second) // past the watchdog's limit
+	if err := follower.Client().Set(ctx, "k", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "MOVED") {
+		t.Errorf("SET at a follower whose disk hangs: %v, want MOVED", err)
+	}
+	check(t, os.Remove(follower.Dir+".hang"))
 	w.end()
 	c.WaitVoters(3)
 	checkAll(t, nodes, w.acked)

@@ -105,3 +105,55 @@ func TestClientsOfRemovedNode(t *testing.T) {
 		return nil
 	})
 }
+
+// A node that was removed while it was down leaves its id behind for good: a fresh
+// one under it is refused, however it asks. It would be one voter with two data
+// directories as soon as the old one is started again, and a write that was
+// acknowledged with the help of the one is not in the other.
+func TestIDOfRemovedNodeIsNotTakenAgain(t *testing.T) {
+	c := proc.StartCluster(t, 3)
+	leader, old := c.Leader(), c.Follower()
+	leader.MustDo("SET", "k", "v")
+	old.Kill()
+	leader.MustDo("RAFT.LEAVE", old.ID)
+	for i, n := range c.Nodes {
+		if n == old {
+			c.Nodes = append(c.Nodes[:i:i], c.Nodes[i+1:]...)
+			break
+		}
+	}
+
+	fresh := proc.NewNode(t, old.ID).Start().WaitReady(patience)
+	for _, n := range c.Nodes {
+		_, err := n.Do("RAFT.JOIN", old.ID, fresh.Raft)
+		if err == nil || !strings.Contains(err.Error(), "used once") {
+			t.Errorf("%s took a fresh node in under the id of a removed one: %v", n.ID, err)
+		}
+	}
+	expectJSON(t, "POST", "http://"+leader.HTTP+"/join", fmt.Sprintf(`{"node_id": %q, "raft_addr": %q}`, old.ID, fresh.Raft), 409, "", "")
+	asking := proc.NewNode(t, old.ID, "--join", leader.Raft).Start()
+	var status *exec.ExitError
+	if err := asking.Wait(patience); !errors.As(err, &status) {
+		t.Errorf("a fresh node that asked by --join ended with %v, want a status other than 0", err)
+	}
+	if line := lastLine(asking.LogTail(1)); !strings.Contains(line, "used once") || !strings.Contains(line, "--node-id") || !strings.Contains(line, "--data-dir") {
+		t.Errorf("its last line is %q", line)
+	}
+
+	// The old directory finds out that it is none of theirs, and a new id is welcome.
+	old.Start()
+	proc.Eventually(t, patience, "the old one knows that it was removed", func() error {
+		s, err := old.Status()
+		if err == nil && s.Role != "removed" {
+			err = errors.New(s.Role)
+		}
+		return err
+	})
+	if tail := old.LogTail(50); !strings.Contains(tail, "a fresh --data-dir and a new --node-id") {
+		t.Errorf("it says:\n%s", tail)
+	}
+	leader.MustDo("RAFT.JOIN", "another", proc.NewNode(t, "another").Start().WaitReady(patience).Raft)
+	if s, err := leader.Status(); err != nil || s.Voters() != 3 {
+		t.Errorf("voters: %+v, %v, want 3", s, err)
+	}
+}

@@ -55,17 +55,34 @@ func used(text []byte) int { return len(bytes.TrimRight(text, "\x00")) }
 // files lists the files of a data directory, below it, that hold state.
 func files(t *testing.T, dir string) (list []string) {
 	t.Helper()
-	list = []string{"identity.json", "peers.json", "vote.db", "log.db"}
+	list = []string{"identity.json", "peers.json", "vote.db"}
+	logs, err := filepath.Glob(dir + "/log*/*") // the segmented log's
+	check(t, err)
+	if len(logs) == 0 {
+		logs = []string{"log.db"}
+	}
+	for _, path := range logs {
+		list = append(list, strings.TrimPrefix(path, dir+"/"))
+	}
 	snaps, err := filepath.Glob(dir + "/snapshots/*.snap")
 	check(t, err)
-	if len(snaps) != 2 {
-		t.Fatalf("%d snapshots, want 2", len(snaps))
-	}
 	slices.Sort(snaps)
 	for _, path := range snaps {
 		list = append(list, "snapshots/"+filepath.Base(path))
 	}
 	return list
+}
+
+// shortName is what a file is called in the table.
+func shortName(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	switch dir := filepath.Dir(file); {
+	case strings.HasPrefix(dir, "snapshots"):
+		return "snapshot " + strings.TrimLeft(strings.SplitN(name, "-", 2)[0], "0")
+	case dir == "log":
+		return "log " + strings.TrimLeft(name, "0")
+	}
+	return name
 }
 
 // spoil copies a data directory and damages one file of the copy.
@@ -112,13 +129,16 @@ func corruptAll(t *testing.T, size int, rnd *rand.Rand) {
 	victim.Kill()
 	good := victim.Dir
 	kinds := damages(rnd)
+	if snaps, err := filepath.Glob(good + "/snapshots/*.snap"); err != nil || len(snaps) != 2 {
+		t.Fatalf("%d snapshots, %v; want 2", len(snaps), err)
+	}
 	header := []string{fmt.Sprintf("%-13s", fmt.Sprintf("%d node(s)", size))}
 	for _, d := range kinds {
 		header = append(header, fmt.Sprintf("%-9s", d.name))
 	}
 	table := []string{strings.Join(header, " ")}
-	for i, file := range files(t, good) {
-		label := []string{"identity", "peers", "vote", "log", "old snapshot", "new snapshot"}[i]
+	for _, file := range files(t, good) {
+		label := shortName(file)
 		row := []string{fmt.Sprintf("%-13s", label)}
 		for _, d := range kinds {
 			victim.Dir = spoil(t, good, file, d)
@@ -260,7 +280,10 @@ func TestDamageMetWhileRunning(t *testing.T) {
 		}
 	}
 	leader := c.Leader()
-	path := filepath.Join(leader.Dir, "log.db")
+	path := filepath.Join(leader.Dir, files(t, leader.Dir)[3])
+	if strings.HasSuffix(path, "tail") { // of a segmented log, whose first entries are all in one file
+		path = filepath.Join(leader.Dir, "log", fmt.Sprintf("%016d.seg", 1))
+	}
 	text, err := os.ReadFile(path)
 	check(t, err)
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)

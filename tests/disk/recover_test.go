@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -63,6 +64,18 @@ func TestRecover(t *testing.T) {
 		t.Errorf("recovered: %+v, was %+v", now, old)
 	}
 
+	cutOff(t, survivor.Dir, old.ClusterID, now.ClusterID)
+	out, status := raftkv(t, "recover", "--data-dir", survivor.Dir)
+	if status != 0 || !strings.Contains(out, "what was left of it is done now") {
+		t.Errorf("recover after one that was cut off: status %d, %q", status, out)
+	}
+	if kept := report(t, filepath.Join(survivor.Dir, "before-recover-"+old.ClusterID)); kept.ClusterID != old.ClusterID {
+		t.Errorf("kept: %+v", kept)
+	}
+	if out, status := raftkv(t, "recover", "--data-dir", survivor.Dir); status != 1 || !strings.Contains(out, "nothing to recover") {
+		t.Errorf("recover once more: status %d, %q", status, out)
+	}
+
 	survivor.Flags = nil
 	survivor.Start().WaitReady(patience)
 	checkAll(t, survivor, keys)
@@ -88,6 +101,20 @@ func TestRecover(t *testing.T) {
 	survivor.Kill()
 	survivor.Start().WaitReady(patience)
 	checkAll(t, survivor, keys)
+}
+
+// cutOff makes a recovered directory what it is when the power fails right behind the
+// step that switches over: nothing is moved aside yet.
+func cutOff(t *testing.T, dir, old, now string) {
+	t.Helper()
+	before := filepath.Join(dir, "before-recover-"+old)
+	check(t, os.Rename(filepath.Join(before, "identity.json"), filepath.Join(dir, "recovered-"+now, "replaced.json")))
+	kept, err := os.ReadDir(before)
+	check(t, err)
+	for _, e := range kept {
+		check(t, os.Rename(filepath.Join(before, e.Name()), filepath.Join(dir, e.Name())))
+	}
+	check(t, os.Remove(before))
 }
 
 // refuseWhileQuorum: two of three live, so nothing is to be recovered.

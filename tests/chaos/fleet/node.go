@@ -89,6 +89,7 @@ func (n *Node) start(extra []string) error {
 		"--node-id", n.id, "--data-dir", n.dataDir(), "--protected-mode", "no",
 		"--raft-addr", n.RaftAddr(), "--resp-addr", n.RESPAddr(), "--http-addr", n.HTTPAddr(),
 	}
+	args = append(args, proc.StoreFlags()...)
 	cmd := exec.Command(n.opts.Binary, append(append(args, n.opts.Flags...), extra...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// The tests' own variables begin as a node's settings do, which refuses them.

@@ -20,6 +20,17 @@ import (
 // BinaryEnv names a ready-made binary, which is then taken instead of building one.
 const BinaryEnv = "RAFTKV_TEST_BINARY"
 
+// StoreEnv names the kind of log that nodes are started with, as --log-store has it.
+const StoreEnv = "RAFTKV_TEST_LOG_STORE"
+
+// StoreFlags are the flags that it stands for, of the nodes of all tests.
+func StoreFlags() []string {
+	if kind := os.Getenv(StoreEnv); kind != "" {
+		return []string{"--log-store", kind}
+	}
+	return nil
+}
+
 // FaultsEnv names one that was built with the tag `faults`.
 const FaultsEnv = "RAFTKV_TEST_FAULTS_BINARY"
 

@@ -83,6 +83,7 @@ func (n *Node) start(extra []string) error {
 	if binary == "" {
 		binary = Build(n.tb)
 	}
+	args = append(args, StoreFlags()...)
 	cmd := exec.Command(binary, append(append(args, n.Flags...), extra...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(Environ(), n.Env...)
