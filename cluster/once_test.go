@@ -58,27 +58,20 @@ func TestIDOfRemovedNodeIsSpent(t *testing.T) {
 	}
 }
 
-// halfJoin does what a join does before the configuration changes.
-func halfJoin(t *testing.T, leader, tn *testNode, id string) {
-	t.Helper()
-	m, err := leader.invite(background(t), system.JoinRequest{ID: id, Raft: tn.addr}, false)
-	if err == nil {
-		err = leader.logSystem(background(t), system.MemberSet(m))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A join that was cut off can be repeated by the same data directory, and by no
 // other; once it was called off by RAFT.LEAVE, by none.
 func TestJoinThatWasCutOff(t *testing.T) {
 	a, b, c := newNode(t, "n1"), newNode(t, "n2"), newNode(t, "n3")
-	for id, tn := range map[string]*testNode{"n1": a, "n2": b, "n3": c} {
-		tn.run(t, id)
-	}
+	a.run(t, "n1")
+	b.run(t, "n2")
+	c.run(t, "n3")
 	a.write(t, "SET k v")
-	halfJoin(t, a, b, "n2")
+	// What a join logs before it changes the configuration.
+	for _, tn := range []*testNode{b, c} {
+		if err := a.logSystem(background(t), system.MemberSet(tn.self())); err != nil {
+			t.Fatal(err)
+		}
+	}
 	other := newNode(t, "n2")
 	other.run(t, "n2")
 	err := a.Join(background(t), system.JoinRequest{ID: "n2", Raft: other.addr})
@@ -89,18 +82,22 @@ func TestJoinThatWasCutOff(t *testing.T) {
 	if got := other.state.Load().State; got != pristine {
 		t.Errorf("the one that was refused is %s, want %s", got, pristine)
 	}
+	if _, err := a.invite(background(t), system.JoinRequest{ID: "n2", Raft: b.addr}, false); err != nil {
+		t.Fatal(err)
+	}
 	if err := a.Join(background(t), system.JoinRequest{ID: "n2", Raft: b.addr}); err != nil {
 		t.Errorf("the same directory: %v", err)
 	}
-	halfJoin(t, a, c, "n3")
 	if err := a.Leave(background(t), "n3"); err != nil {
 		t.Fatal(err)
 	}
 	wantSpent(t, "a join that was called off", a.Join(background(t), system.JoinRequest{ID: "n3", Raft: c.addr}))
+	c.stop(t)
+	c.run(t, "n3", a.addr)
 	select {
-	case err := <-c.Fatal(): // it asks by itself, too
+	case err := <-c.Fatal():
 		if !strings.Contains(err.Error(), "used once") {
-			t.Errorf("the node ended with %v", err)
+			t.Errorf("the node that asks for admission ended with %v", err)
 		}
 	case <-background(t).Done():
 		t.Error("the node goes on asking")

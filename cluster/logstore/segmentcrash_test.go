@@ -139,7 +139,7 @@ func (l *life) survives(t *testing.T, d *memDisk, what string) {
 func TestSegmentsCrashAtEveryStep(t *testing.T) {
 	const ops = 60
 	states, all := 0, 0
-	for seed := range uint64(4) {
+	for seed := range uint64(seeds) {
 		d := born(t)
 		lived(t, d, seed, ops, 0)
 		steps := d.steps
@@ -172,7 +172,7 @@ func TestSegmentsCrashAtEveryStep(t *testing.T) {
 func TestSegmentsCrashInRecovery(t *testing.T) {
 	const ops = 40
 	states := 0
-	for seed := range uint64(4) {
+	for seed := range uint64(seeds) {
 		d := born(t)
 		lived(t, d, seed, ops, 0)
 		steps := d.steps
@@ -248,7 +248,7 @@ func TestSegmentsCrashInCreation(t *testing.T) {
 func TestSegmentsFailAtEveryStep(t *testing.T) {
 	const ops = 40
 	broken := errors.New("input/output error")
-	for seed := range uint64(3) {
+	for seed := range uint64(min(seeds, 3)) {
 		d := born(t)
 		lived(t, d, seed, ops, 0)
 		steps := d.steps
@@ -292,7 +292,7 @@ func TestSegmentsFailAtEveryStep(t *testing.T) {
 func TestSegmentsFullAtEveryStep(t *testing.T) {
 	const ops = 40
 	refused := 0
-	for seed := range uint64(3) {
+	for seed := range uint64(min(seeds, 3)) {
 		for cut := 1; cut < 150; cut++ {
 			d := born(t)
 			l := &life{rnd: rand.New(rand.NewPCG(seed, 1))}

@@ -2,16 +2,22 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/raftkv/raftkv/server/config"
 )
 
 // TestRunLocal is the way a newcomer takes: start three nodes, write, kill the
@@ -98,7 +104,8 @@ func TestRunLocalMoved(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for turn := range 2 {
-		resp, web, raft := ports(t, 3), ports(t, 3), ports(t, 3)
+		base := ports(t, 9) // at once: they must not overlap
+		resp, web, raft := base, base+3, base+6
 		run := start(t, dir, "run-local", "--port", strconv.Itoa(resp), "--http-port", strconv.Itoa(web), "--raft-port", strconv.Itoa(raft))
 		run.waitFor("Ctrl-C stops all")
 		for asked := range 3 {
@@ -114,6 +121,42 @@ func TestRunLocalMoved(t *testing.T) {
 		if code, text := run.wait(patience); code != exitOK {
 			t.Fatalf("exit code %d\n%s", code, text)
 		}
+	}
+}
+
+// TestFormWaitsForAddresses: the table is not printed while any node still names
+// another where that one was in the run before.
+func TestFormWaitsForAddresses(t *testing.T) {
+	r := &localRun{cfg: &config.Local{}, exits: make(chan *localNode, 1), out: io.Discard}
+	var asked atomic.Int32 // node3, which is the last to learn where node2 is
+	for i := range config.LocalNodes {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			old := i == 2 && asked.Add(1) < 3
+			var nodes []string
+			for n, node := range r.nodes {
+				role, resp := "follower", node.RESPAddr
+				if n == 0 {
+					role = "leader"
+				}
+				if n == 1 && old {
+					resp = "127.0.0.1:1"
+				}
+				nodes = append(nodes, fmt.Sprintf(`{"id":%q,"role":%q,"raft":%q,"resp":%q,"http":%q,"match_index":1}`, node.NodeID, role, node.RaftAddr, resp, node.HTTPAddr))
+			}
+			fmt.Fprintf(w, `{"nodes":[%s]}`, strings.Join(nodes, ","))
+		}))
+		defer web.Close()
+		r.nodes = append(r.nodes, &localNode{Config: &config.Config{
+			NodeID: fmt.Sprintf("node%d", i+1), HTTPAddr: strings.TrimPrefix(web.URL, "http://"),
+			RESPAddr: fmt.Sprintf("127.0.0.1:%d", 6379+i), RaftAddr: fmt.Sprintf("127.0.0.1:%d", 8000+i),
+		}})
+	}
+	st, stopped, err := r.form(nil)
+	if err != nil || stopped || st == nil {
+		t.Fatal(st, stopped, err)
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("node3 was asked %d times, want 3: until it knew", n)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestIDOfRemovedNodeIsNotTakenAgain(t *testing.T) {
 			t.Errorf("%s took a fresh node in under the id of a removed one: %v", n.ID, err)
 		}
 	}
-	expectJSON(t, "POST", "http://"+leader.HTTP+"/join", fmt.Sprintf(`{"node_id": %q, "raft_addr": %q}`, old.ID, fresh.Raft), 409, "", "")
+	expectJSON(t, "POST", "http://"+leader.HTTP+"/join", fmt.Sprintf(`{"node_id": %q, "raft_address": %q}`, old.ID, fresh.Raft), 409, "", "")
 	asking := proc.NewNode(t, old.ID, "--join", leader.Raft).Start()
 	var status *exec.ExitError
 	if err := asking.Wait(patience); !errors.As(err, &status) {
