@@ -101,4 +101,7 @@ left-out:
 	if [ "$$(id -u)" != 0 ] || ! command -v mkfs.ext4 >/dev/null || ! [ -e /dev/loop-control ]; then \
 		echo "LEFT OUT: power loss, tests/disk (it needs root, mkfs.ext4 and loop devices)"; left=1; \
 	fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+		echo "LEFT OUT: full disks, tests/cluster and cluster/logstore (they need root)"; left=1; \
+	fi; \
 	[ -z "$$left" ] || [ "$$CI" != true ]

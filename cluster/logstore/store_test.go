@@ -299,13 +299,12 @@ func TestSegmentsAreRemoved(t *testing.T) {
 // A disk of tmpfs that is really full: nothing is lost, and once there is room
 // again the log goes on.
 func TestSegmentsOnAFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("LEFT OUT: a full disk needs root, to mount a tmpfs")
-	}
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
-		t.Skipf("LEFT OUT: a full disk: %v", err)
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m")
+	if errors.Is(err, syscall.EPERM) && os.Getenv("CI") == "" {
+		t.Skip("left out: mounting a small disk needs root")
 	}
+	check(t, err)
 	t.Cleanup(func() { check(t, syscall.Unmount(dir, 0)) })
 	s, err := Segmented.Create(dir, uuid)
 	check(t, err)
