@@ -38,9 +38,7 @@ const (
 // handleCalls sets the handlers of all kinds.
 func (n *Node) handleCalls() {
 	n.handleAudits()
-	n.trans.Handle(kindTerm, false, func(_ context.Context, _ transport.Peer, req []byte) ([]byte, error) {
-		return n.answerTerm(req)
-	})
+	n.trans.HandleQuick(kindTerm, n.answerTerm)
 	n.trans.Handle(kindReadIndex, false, func(ctx context.Context, _ transport.Peer, _ []byte) ([]byte, error) {
 		return n.answerReadIndex(ctx)
 	})

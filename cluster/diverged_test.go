@@ -156,7 +156,7 @@ func TestNoReplyFromAStateKnownWrong(t *testing.T) {
 	a.run(t, "n1")
 	a.write(t, "SET k v")
 	told := make(chan error, 2)
-	q := batch.New(1<<20, 1<<20)
+	q := batch.New(1<<20, 1<<20, nil)
 	p := system.Proposal{Proposal: entry.Proposal{Commands: []entry.Command{{Args: words("GET k")}}}, Done: func(_ []byte, err error) { told <- err }}
 	q.Add([]system.Proposal{p}, a.wall())
 	f := &flight{items: q.Take(1), writers: []*resp.Writer{resp.NewWriter(2, nil)}, done: make(chan struct{})}

@@ -22,6 +22,7 @@ import (
 	"github.com/raftkv/raftkv/cluster/transport"
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
 )
 
 // Limits of what waits and of what one entry holds, in bytes. A command or a
@@ -82,6 +83,8 @@ type Node struct {
 	spools  *spools
 	peers   liveness
 	queue   *batch.Queue
+	writers *gathering     // of the queue
+	replies []*resp.Writer // spare ones; only the proposer has them
 	forward func(context.Context, system.Caller, [][]byte) ([]byte, error)
 
 	mu       sync.Mutex // held while the data directory takes a step
@@ -161,17 +164,19 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
-		book:  openBook(dir.file(peersFile), cfg.Logger),
-		queue: batch.New(maxQueued, MaxCommand),
-		tickC: make(chan struct{}, 1), fatal: make(chan error, 1),
+		book:    openBook(dir.file(peersFile), cfg.Logger),
+		writers: newGathering(),
+		tickC:   make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
+	n.queue = batch.New(maxQueued, MaxCommand, n.writers.count)
 	n.members = newTurn()
 	n.disk, n.audits, n.diverged, n.chunk = newDisk(n), newAudits(n), openDiverged(n), maxChunk
 	if n.spools, err = openSpools(n); err != nil {
 		dir.close()
 		return nil, err
 	}
-	n.readers.kick, n.locals.kick = make(chan struct{}, 1), make(chan struct{}, 1)
+	n.readers.init()
+	n.locals.init()
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.publish()
 	n.trans, err = transport.New(transport.Config{

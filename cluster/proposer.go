@@ -55,7 +55,9 @@ func (n *Node) propose() {
 	for n.ctx.Err() == nil {
 		changed := n.changed.C()
 		if (n.queue.Len() > 0 || n.tickWanted()) && n.mayPropose() {
-			n.proposeOne()
+			start := time.Now()
+			last := n.proposeOne()
+			n.writers.await(n.ctx, last, time.Since(start), n.queue.Len)
 			continue
 		}
 		select {
@@ -113,21 +115,16 @@ func (n *Node) found() error {
 	return nil
 }
 
-// proposeOne sends one entry and sees to its outcome.
-func (n *Node) proposeOne() {
+// proposeOne sends one entry and sees to its outcome. It returns how many
+// proposals were in it.
+func (n *Node) proposeOne() (proposals int) {
 	items := n.queue.Take(maxEntry)
 	if n.disk.refuses() {
 		if items = n.refuseClients(items); len(items) == 0 && !n.tickWanted() {
-			return
+			return 0
 		}
 	}
-	f := &flight{items: items, done: make(chan struct{})}
-	f.batch = entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: max(n.clock.leaderNow(), n.machine.Now())}
-	for _, it := range items {
-		f.batch.Proposals = append(f.batch.Proposals, it.Proposal.Proposal)
-		f.writers = append(f.writers, resp.NewWriter(it.Proto, nil))
-	}
-	f.data = entry.Append(nil, &f.batch)
+	f := n.newFlight(items)
 	if n.cfg.OnBatch != nil {
 		n.cfg.OnBatch(len(items))
 	}
@@ -135,20 +132,57 @@ func (n *Node) proposeOne() {
 	n.flight.Store(f)
 	future := r.Apply(f.data, n.cfg.LeaderWait)
 	err := future.Error()
-	if err == nil {
-		n.await(f, outcomeWait)
-		return
-	}
-	if notDone(err) {
+	switch {
+	case err == nil && n.await(f, outcomeWait):
+		n.reuse(f)
+	case err == nil:
+	case notDone(err):
 		n.putBack(f)
 		pause(n.ctx, time.Millisecond) // the library's state follows in a moment
-		return
-	}
-	if errors.Is(err, raft.ErrLeadershipLost) {
+	case errors.Is(err, raft.ErrLeadershipLost):
 		n.resolve(f, future.Index())
-		return
+	default:
+		n.giveUp(f, system.ErrUnknownOutcome)
 	}
-	n.giveUp(f, system.ErrUnknownOutcome)
+	return len(items)
+}
+
+// newFlight makes an entry of proposals.
+func (n *Node) newFlight(items []*batch.Item) *flight {
+	f := &flight{items: items, done: make(chan struct{})}
+	f.batch = entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: max(n.clock.leaderNow(), n.machine.Now())}
+	f.batch.Proposals = make([]entry.Proposal, len(items))
+	f.writers = make([]*resp.Writer, len(items))
+	size := entry.HeadSize
+	for i, it := range items {
+		f.batch.Proposals[i] = it.Proposal.Proposal
+		f.writers[i] = n.writer(it.Proto)
+		size += it.Proposal.Proposal.Size()
+	}
+	f.data = entry.Append(make([]byte, 0, size), &f.batch)
+	return f
+}
+
+// writer returns an empty one. Only the proposer may call it.
+func (n *Node) writer(proto int) *resp.Writer {
+	last := len(n.replies) - 1
+	if last < 0 {
+		return resp.NewWriter(proto, nil)
+	}
+	w := n.replies[last]
+	n.replies = n.replies[:last]
+	w.Reset(proto)
+	return w
+}
+
+// reuse keeps the writers of a flight that was answered. Only the proposer may call it.
+func (n *Node) reuse(f *flight) {
+	const most, largest = 1024, 16 << 10
+	for _, w := range f.writers {
+		if len(n.replies) < most && cap(w.Bytes()) <= largest {
+			n.replies = append(n.replies, w)
+		}
+	}
 }
 
 // refuseClients refuses what clients want logged while there is no disk space,
@@ -173,22 +207,23 @@ func notDone(err error) bool {
 		errors.Is(err, raft.ErrLeadershipTransferInProgress) || errors.Is(err, logstore.ErrNoSpace)
 }
 
-// await waits for the applier to answer a committed entry.
-func (n *Node) await(f *flight, limit time.Duration) {
+// await waits for the applier to answer a committed entry; false: it did not in time.
+func (n *Node) await(f *flight, limit time.Duration) bool {
 	select {
 	case <-f.done:
-		return
+		return true
 	default:
 	}
 	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
 	case <-f.done:
+		return true
 	case <-t.C:
-		n.giveUp(f, system.ErrUnknownOutcome)
 	case <-n.ctx.Done():
-		n.giveUp(f, system.ErrUnknownOutcome)
 	}
+	n.giveUp(f, system.ErrUnknownOutcome)
+	return false
 }
 
 // resolve finds out what became of an entry whose leader lost its leadership

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,13 +18,17 @@ import (
 
 // rounds gathers readers: all that wait when a round begins share it.
 type rounds struct {
-	kick chan struct{}
+	kick   chan struct{}
+	crowd  *gathering
+	prompt []string // who answered the last round in time; only the goroutine of serve has it
+
 	mu   sync.Mutex
 	next *round // guarded by mu; the round that has not begun
 }
 
 // round is one proof that what is applied here is the newest there is.
 type round struct {
+	size  int           // how many wait for it; guarded by rounds.mu until it is taken
 	done  chan struct{} // closed at the end; the rest is set before
 	err   error
 	index uint64 // what was waited for
@@ -32,6 +37,8 @@ type round struct {
 
 // errRound says that a round proved nothing: no leader, or no majority.
 var errRound = errors.New("read round failed")
+
+func (rs *rounds) init() { rs.kick, rs.crowd = make(chan struct{}, 1), newGathering() }
 
 // join returns the next round to begin.
 func (rs *rounds) join() *round {
@@ -44,7 +51,19 @@ func (rs *rounds) join() *round {
 		default:
 		}
 	}
+	rs.next.size++
+	rs.crowd.count(rs.next.size)
 	return rs.next
+}
+
+// waiting returns how many wait for the next round.
+func (rs *rounds) waiting() int {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.next == nil {
+		return 0
+	}
+	return rs.next.size
 }
 
 // take closes the next round to newcomers and returns it.
@@ -69,8 +88,10 @@ func (rs *rounds) serve(ctx context.Context, run func(*round) error) {
 			return
 		}
 		if r := rs.take(); r != nil {
+			start := time.Now()
 			r.err = run(r)
 			close(r.done)
+			rs.crowd.await(ctx, r.size, time.Since(start), rs.waiting)
 		}
 	}
 }
@@ -198,65 +219,102 @@ func (n *Node) majorityAt(term uint64, servers []raft.Server) bool {
 	if voters == 0 || need <= 0 {
 		return voters > 0
 	}
-	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	ctx, cancel := context.WithTimeout(n.ctx, roundWait)
-	defer cancel()
-	number := roundNumber.Add(1)
-	answers := make(chan uint64, len(others)) // a term, 0 for none
-	ask := func(ids []string) {
-		for _, id := range ids {
-			go func() { answers <- n.askTerm(ctx, id, number) }()
+	p := poll{n: n, term: term, number: roundNumber.Add(1), answers: make(chan answerOfTerm, len(others))}
+	return p.run(n.readers.promptFirst(others), need)
+}
+
+// promptFirst orders nodes: those that answered the last round first, so that one
+// that is slow or gone costs the wait for it once. The rest comes by chance.
+func (rs *rounds) promptFirst(ids []string) []string {
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	next := 0
+	for i, id := range ids {
+		if slices.Contains(rs.prompt, id) {
+			ids[i], ids[next] = ids[next], id
+			next++
 		}
 	}
-	// The rest is asked only where the first do not answer at once.
-	ask(others[:need])
+	rs.prompt = rs.prompt[:0]
+	return ids
+}
+
+// poll asks voters for their terms.
+type poll struct {
+	n       *Node
+	term    uint64
+	number  uint64
+	answers chan answerOfTerm // has room for all
+}
+
+// answerOfTerm is a node's current term, 0 where it did not say.
+type answerOfTerm struct {
+	id   string
+	term uint64
+}
+
+// run reports whether so many of these voters are at the poll's term, and none of
+// those that answered is further. The rest is asked only where the first do not
+// answer at once.
+func (p *poll) run(ids []string, need int) bool {
+	p.ask(ids[:need])
 	asked := need
-	spare := time.NewTimer(2 * time.Millisecond)
-	defer spare.Stop()
-	for got := 0; got < len(others); {
+	askRest := func() {
+		p.ask(ids[asked:])
+		asked = len(ids)
+	}
+	late := time.NewTimer(2 * time.Millisecond)
+	defer late.Stop()
+	for got := 0; got < len(ids); {
 		select {
-		case t := <-answers:
+		case a := <-p.answers:
 			got++
-			if t > term {
+			switch {
+			case a.term > p.term:
+				return false
+			case a.term < p.term:
+				askRest()
+				continue
+			}
+			p.n.readers.prompt = append(p.n.readers.prompt, a.id)
+			if need--; need == 0 {
+				return true
+			}
+		case <-late.C:
+			if asked == len(ids) {
 				return false
 			}
-			if t == term {
-				if need--; need == 0 {
-					return true
-				}
-			} else if asked < len(others) {
-				ask(others[asked:])
-				asked = len(others)
-			}
-		case <-spare.C:
-			ask(others[asked:])
-			asked = len(others)
-		case <-ctx.Done():
+			askRest()
+			late.Reset(roundWait)
+		case <-p.n.ctx.Done():
 			return false
 		}
 	}
 	return false
 }
 
-// askTerm asks a node for its current term; 0 stands for no answer.
-func (n *Node) askTerm(ctx context.Context, id string, number uint64) uint64 {
-	var req [8]byte
-	binary.LittleEndian.PutUint64(req[:], number)
-	answer, err := n.trans.Call(ctx, id, kindTerm, req[:])
-	if err != nil || len(answer) != 16 || binary.LittleEndian.Uint64(answer) != number {
-		return 0
+// ask asks nodes for their current terms; each comes to answers.
+func (p *poll) ask(ids []string) {
+	for _, id := range ids {
+		req := binary.LittleEndian.AppendUint64(nil, p.number)
+		p.n.trans.Ask(roundWait, id, kindTerm, req, func(body []byte, err error) {
+			a := answerOfTerm{id: id}
+			if err == nil && len(body) == 16 && binary.LittleEndian.Uint64(body) == p.number {
+				a.term = binary.LittleEndian.Uint64(body[8:])
+			}
+			p.answers <- a
+		})
 	}
-	return binary.LittleEndian.Uint64(answer[8:])
 }
 
-// answerTerm is the other side of askTerm. The term is on disk before a vote in
-// it leaves, so a majority that is still at T has elected nobody later.
-func (n *Node) answerTerm(req []byte) ([]byte, error) {
+// answerTerm is the other side of a poll; no answer is an empty one. The term is on
+// disk before a vote in it leaves, so a majority that is still at T has elected
+// nobody later.
+func (n *Node) answerTerm(req []byte) []byte {
 	r := n.raft.Load()
 	if r == nil || len(req) != 8 {
-		return nil, errRound
+		return nil
 	}
-	return binary.LittleEndian.AppendUint64(req[:8:8], r.CurrentTerm()), nil
+	return binary.LittleEndian.AppendUint64(req[:8:8], r.CurrentTerm())
 }
 
 // followerRound asks the leader for the index of a round that began after the

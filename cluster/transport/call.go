@@ -32,6 +32,27 @@ func (t *Transport) Call(ctx context.Context, id string, k Kind, req []byte) ([]
 	}
 }
 
+// Ask does the same without waiting: got is called once with what Call would have
+// returned, from any goroutine, and must not wait itself. timeout bounds the
+// handler's work and the dialling; the answer of a peer that hangs comes as an
+// error when its connection is given up, which may be later.
+func (t *Transport) Ask(timeout time.Duration, id string, k Kind, req []byte, got func([]byte, error)) {
+	if c := t.callerNow(id); c != nil && len(req) <= MaxMessage {
+		h := header{typ: frameRequest, code: uint8(k), timeout: millis(timeout)}
+		if _, err := c.send(h, req, func(r reply) { got(r.result()) }); err == nil {
+			return
+		}
+	}
+	call := func() {
+		ctx, cancel := context.WithTimeout(t.ctx, timeout)
+		defer cancel()
+		got(t.Call(ctx, id, k, req))
+	}
+	if !t.spawn(call) {
+		got(nil, notSent{ErrClosed})
+	}
+}
+
 // CallAddr asks whoever answers at addr (host:port), over a connection of its own,
 // for a kind that is open to strangers. Errors are as for Call; the Peer is set
 // as soon as the handshake was done, whatever came after.
@@ -67,9 +88,9 @@ type caller struct {
 	heard atomic.Int64 // nanoseconds from born to the last sign of life
 
 	mu      sync.Mutex
-	waiting map[uint64]chan reply // guarded by mu; nil once the connection has ended
-	last    uint64                // guarded by mu; the last id given out
-	since   time.Duration         // guarded by mu; from born to when waiting last ceased to be empty
+	waiting map[uint64]func(reply) // guarded by mu; nil once the connection has ended
+	last    uint64                 // guarded by mu; the last id given out
+	since   time.Duration          // guarded by mu; from born to when waiting last ceased to be empty
 }
 
 type reply struct {
@@ -83,7 +104,7 @@ var errNeverQueued = fmt.Errorf("%w before the request was sent", ErrConnLost)
 
 // newCaller starts the goroutines of a call stream; on an error the link is closed.
 func (t *Transport) newCaller(l *link) (*caller, error) {
-	c := &caller{link: l, out: newOutbox(), born: time.Now(), waiting: map[uint64]chan reply{}}
+	c := &caller{link: l, out: newOutbox(l.Conn), born: time.Now(), waiting: map[uint64]func(reply){}}
 	ok := t.spawn(c.read) && t.spawn(func() { c.out.run(l, t.limits.stuck, c.hear) }) && t.spawn(c.watch)
 	if !ok {
 		c.end()
@@ -93,34 +114,46 @@ func (t *Transport) newCaller(l *link) (*caller, error) {
 }
 
 func (c *caller) call(ctx context.Context, k Kind, req []byte) ([]byte, error) {
-	h := header{typ: frameRequest, code: uint8(k)}
+	var timeout uint32
 	if deadline, ok := ctx.Deadline(); ok {
-		h.timeout = millis(time.Until(deadline))
+		timeout = millis(time.Until(deadline))
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, notSent{err}
 	}
 	answer := make(chan reply, 1)
-	if h.id = c.expect(answer); h.id == 0 {
-		return nil, notSent{errNeverQueued}
-	}
-	if err := c.out.put(h, req); err != nil {
-		c.forget(h.id)
-		if errors.Is(err, ErrConnLost) {
-			err = errNeverQueued
-		}
-		return nil, notSent{err}
+	id, err := c.send(header{typ: frameRequest, code: uint8(k), timeout: timeout}, req, func(r reply) { answer <- r })
+	if err != nil {
+		return nil, err
 	}
 	select {
 	case r := <-answer:
 		return r.result()
 	case <-ctx.Done():
 	}
-	if !c.forget(h.id) { // the answer came just now
+	if !c.forget(id) { // the answer came just now
 		return (<-answer).result()
 	}
-	c.out.put(header{typ: frameCancel, id: h.id}, nil)
+	c.out.put(header{typ: frameCancel, id: id}, nil)
 	return nil, ctx.Err()
+}
+
+// send puts a request on the connection. got is called once with the answer, or
+// with a reply that is lost, and must not wait; after an error it is not called.
+func (c *caller) send(h header, req []byte, got func(reply)) (id uint64, err error) {
+	if h.id = c.expect(got); h.id == 0 {
+		return 0, notSent{errNeverQueued}
+	}
+	if err := c.out.put(h, req); err != nil {
+		if !c.forget(h.id) { // the connection ended, and got was told
+			return h.id, nil
+		}
+		if errors.Is(err, ErrConnLost) {
+			err = errNeverQueued
+		}
+		return 0, notSent{err}
+	}
+	return h.id, nil
 }
 
 func (r reply) result() ([]byte, error) {
@@ -139,9 +172,8 @@ func (r reply) result() ([]byte, error) {
 	return nil, &RemoteError{Text: string(r.body)}
 }
 
-// expect gives out an id whose answer goes to ch, which must have room for one; 0
-// if the connection has ended.
-func (c *caller) expect(ch chan reply) uint64 {
+// expect gives out an id whose answer goes to got; 0 if the connection has ended.
+func (c *caller) expect(got func(reply)) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == nil {
@@ -151,7 +183,7 @@ func (c *caller) expect(ch chan reply) uint64 {
 		c.since = time.Since(c.born)
 	}
 	c.last++
-	c.waiting[c.last] = ch
+	c.waiting[c.last] = got
 	return c.last
 }
 
@@ -186,11 +218,11 @@ func (c *caller) read() {
 			return
 		}
 		c.mu.Lock()
-		ch := c.waiting[h.id]
+		got := c.waiting[h.id]
 		delete(c.waiting, h.id)
 		c.mu.Unlock()
-		if ch != nil {
-			ch <- reply{status: h.code, body: body}
+		if got != nil {
+			got(reply{status: h.code, body: body})
 		}
 	}
 }
@@ -246,7 +278,7 @@ func (c *caller) end() {
 	waiting := c.waiting
 	c.waiting = nil
 	c.mu.Unlock()
-	for _, ch := range waiting {
-		ch <- reply{lost: true}
+	for _, got := range waiting {
+		got(reply{lost: true})
 	}
 }

@@ -69,6 +69,25 @@ func (t *Transport) callerTo(ctx context.Context, id string) (*caller, error) {
 	}
 }
 
+// callerNow returns the connection that callerTo would return without waiting, nil
+// if there is none.
+func (t *Transport) callerNow(id string) *caller {
+	p, err := t.peer(id)
+	if err != nil {
+		return nil
+	}
+	addr, ok := t.cfg.Resolve(id)
+	if !ok {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.conn; c != nil && c.link.dialled == addr && !c.ended() {
+		return c
+	}
+	return nil
+}
+
 // peer returns the books on a member.
 func (t *Transport) peer(id string) (*peer, error) {
 	t.mu.Lock()

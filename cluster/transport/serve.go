@@ -13,13 +13,21 @@ import (
 type registration struct {
 	intro bool
 	fn    Handler
+	quick func(req []byte) []byte // in place of fn
 }
 
 // Handle sets the handler of a kind of call. intro opens it to strangers too:
 // callers of any or no cluster, through CallAddr; such a handler must look at
 // from and can rely on nothing in it.
 func (t *Transport) Handle(k Kind, intro bool, fn Handler) {
-	t.handlers[k].Store(&registration{intro, fn})
+	t.handlers[k].Store(&registration{intro: intro, fn: fn})
+}
+
+// HandleQuick sets the handler of a kind of call from members that is answered at
+// once, by the goroutine that reads the connection: it must not wait for anything.
+// req is its own only until it returns.
+func (t *Transport) HandleQuick(k Kind, fn func(req []byte) []byte) {
+	t.handlers[k].Store(&registration{quick: fn})
 }
 
 // session is the answering end of a call or introduction stream.
@@ -51,7 +59,7 @@ var (
 // serveCalls answers calls until the connection ends and its handlers have returned.
 func (t *Transport) serveCalls(l *link) {
 	ctx, cancel := context.WithCancel(t.ctx)
-	s := &session{t: t, link: l, out: newOutbox(), ctx: ctx, bounds: memberBounds, running: map[uint64]context.CancelFunc{}}
+	s := &session{t: t, link: l, out: newOutbox(l.Conn), ctx: ctx, bounds: memberBounds, running: map[uint64]context.CancelFunc{}}
 	if l.stream == streamIntro {
 		s.bounds = strangerBounds
 	}
@@ -115,6 +123,10 @@ func (s *session) request(h header, r *bufio.Reader) error {
 	if err != nil {
 		return err
 	}
+	if reg.quick != nil {
+		s.release(int(h.size))
+		return s.out.put(header{typ: frameResponse, code: statusOK, id: h.id}, reg.quick(body))
+	}
 	ctx, err := s.enter(h)
 	if err != nil {
 		return err
@@ -147,6 +159,13 @@ func (s *session) begin(n int) bool {
 	}
 	s.bytes += n
 	return true
+}
+
+// release takes back what begin counted for a request that needs no goroutine.
+func (s *session) release(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= n
 }
 
 // enter makes a request's context and files it under its id.

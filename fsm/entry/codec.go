@@ -65,6 +65,9 @@ func Append(dst []byte, b *Batch) []byte {
 	return dst
 }
 
+// HeadSize is an upper bound of what a batch takes without its proposals.
+const HeadSize = 4*binary.MaxVarintLen64 + 8
+
 // Size is an upper bound of what the proposal adds to a batch's binary form.
 func (p *Proposal) Size() int {
 	const number = binary.MaxVarintLen32 // no count and no length needs more
