@@ -11,9 +11,9 @@ import (
 // costs about the same however many share it, and without this they fall into two
 // groups that take turns, each waiting for what the other shares. So after one that
 // several shared, the next waits until as many more have come as were just
-// answered, but no longer than that one took, and never for one that came alone.
-// Where they do not come back (clients that send at times of their own) it soon
-// waits only now and then. One goroutine calls await; count may be called by any.
+// answered, but not for long, and never for one that came alone. Where they do not
+// come back (clients that send at times of their own) it soon waits only now and
+// then. One goroutine calls await; count may be called by any.
 type gathering struct {
 	skip, misses int // only the goroutine that calls await has them
 	full         chan struct{}
@@ -23,8 +23,9 @@ type gathering struct {
 }
 
 const (
-	gatherMost = time.Millisecond // a wait is not longer, whatever the last one took
-	missesMost = 6                // after so many waits in vain in a row it waits every 64th time
+	gatherMost  = time.Millisecond // a wait is not longer
+	gatherTimes = 8                // nor than so many times what the last one took
+	missesMost  = 8                // after so many waits in vain in a row it waits every 256th time
 )
 
 func newGathering() *gathering { return &gathering{full: make(chan struct{}, 1)} }
@@ -54,7 +55,7 @@ func (g *gathering) await(ctx context.Context, last int, took time.Duration, wai
 	g.wanted = want
 	g.mu.Unlock()
 	g.count(waiting())
-	t := time.NewTimer(min(took, gatherMost))
+	t := time.NewTimer(min(gatherTimes*took, gatherMost))
 	defer t.Stop()
 	select {
 	case <-g.full:
