@@ -10,18 +10,26 @@ const MaxString = 512 << 20
 // is absent to it, whether it was removed already or not.
 type Txn struct{ View }
 
-// Get returns the entry of a key that exists.
-func (t *Txn) Get(key []byte) (Entry, bool) { return t.Peek(key) }
+// Get returns the entry of a key that exists. The entry is valid until the next
+// change; a change of the same key that follows costs no second search.
+func (t *Txn) Get(key []byte) (Entry, bool) {
+	e, ok := t.data().seek(t.space.position(key), key)
+	if !ok || !t.exists(e) {
+		return Entry{}, false
+	}
+	return e, true
+}
 
 // Exists says whether a key exists.
 func (t *Txn) Exists(key []byte) bool {
-	_, ok := t.Peek(key)
+	_, ok := t.Get(key)
 	return ok
 }
 
-// String returns the value of a string key as View.String does.
+// String returns the value of a string key as View.String does. It is valid until the
+// next change.
 func (t *Txn) String(key []byte) (text Text, ok bool, err error) {
-	e, ok := t.Peek(key)
+	e, ok := t.Get(key)
 	if !ok {
 		return Text{}, false, nil
 	}
@@ -62,8 +70,8 @@ func (t *Txn) newObject(v Value) *object {
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
 	pos := t.space.position(key)
-	old, replaced := t.data().put(pos, t.space.newEntry(m, key, inline, obj))
-	if !replaced || t.gone(old.ExpireAt()) {
+	oldAt, replaced := t.data().put(pos, key, m, inline, obj)
+	if !replaced || t.gone(oldAt) {
 		t.data().noteCreation(pos%buckets, m.version)
 	}
 }
@@ -89,9 +97,10 @@ func (t *Txn) Edit(key []byte) (v Value, ok bool) {
 // edit makes the object of a stored entry safe to change in place.
 func (t *Txn) edit(e Entry) Entry {
 	if e.obj.epoch != t.space.epoch {
-		e.obj = &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
-		key := []byte(e.Key())
-		t.data().put(t.space.position(key), e)
+		key := t.space.hold(e.key)
+		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
+		t.data().put(t.space.position(key), key, e.head(), nil, obj)
+		e, _ = t.Get(key)
 	}
 	return e
 }
@@ -104,14 +113,13 @@ func (t *Txn) Changed(key []byte) {
 	}
 }
 
+// changed is Changed for an entry with an object.
 func (t *Txn) changed(key []byte, e Entry) {
-	if e.obj != nil {
-		size := e.obj.value.Size()
-		t.data().bytes += int64(size - e.obj.size)
-		e.obj.size = size
-	}
+	size := e.obj.value.Size()
+	t.data().bytes += int64(size - e.obj.size)
+	e.obj.size = size
 	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
-	t.data().put(t.space.position(key), t.space.restamp(e, m))
+	t.data().put(t.space.position(key), key, m, nil, e.obj)
 }
 
 // WriteString puts data into a string at an offset; zeros fill a gap before it. An
@@ -136,24 +144,16 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 		e.obj.value.(*rope).write(offset, data)
 		t.changed(key, e)
 	case n > InlineMax:
-		r := newRope([]byte(old.short))
+		r := newRope(old.short)
 		r.write(offset, data)
-		t.store(key, nil, t.newObject(r), e.expiry())
+		t.store(key, nil, t.newObject(r), e.ExpireAt())
 	default:
-		buf := make([]byte, n)
-		copy(buf, old.short)
+		buf := t.space.hold(old.short)
+		buf = append(buf, make([]byte, n-len(buf))...)
 		copy(buf[offset:], data)
-		t.store(key, buf, nil, e.expiry())
+		t.store(key, buf, nil, e.ExpireAt())
 	}
 	return n, nil
-}
-
-// expiry is ExpireAt, and 0 of the zero Entry.
-func (e Entry) expiry() int64 {
-	if e.blob == "" {
-		return 0
-	}
-	return e.ExpireAt()
 }
 
 // Delete removes a key and says whether it existed.
@@ -179,9 +179,17 @@ func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
 		t.drop(key)
 	default:
 		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-		t.data().put(t.space.position(key), t.space.restamp(e, m))
+		t.data().put(t.space.position(key), key, m, t.space.lift(e), e.obj)
 	}
 	return true
+}
+
+// lift copies what stands inline in an entry whose table is about to change.
+func (s *Space) lift(e Entry) []byte {
+	if e.obj != nil {
+		return nil
+	}
+	return s.hold(e.inline())
 }
 
 // Rename moves a key's value and expiry time to another key of the same database,
@@ -195,8 +203,9 @@ func (t *Txn) MoveTo(db int, from, to []byte) bool {
 	if !ok {
 		return false
 	}
+	inline, obj, expireAt := t.space.lift(e), e.obj, e.ExpireAt()
 	t.drop(from)
-	t.in(db).place(to, e)
+	t.in(db).store(to, inline, obj, expireAt)
 	return true
 }
 
@@ -207,24 +216,14 @@ func (t *Txn) CopyTo(db int, from, to []byte) bool {
 	if !ok {
 		return false
 	}
-	if e.obj != nil {
+	inline, obj, m := t.space.lift(e), e.obj, e.head()
+	if obj != nil {
 		// Both ends get a clone, because the original may not change any more.
-		pos := t.space.position(from)
-		t.data().put(pos, Entry{blob: e.blob, obj: t.newObject(e.obj.value.Clone())})
-		e.obj = t.newObject(e.obj.value.Clone())
+		t.data().put(t.space.position(from), from, m, nil, t.newObject(obj.value.Clone()))
+		obj = t.newObject(obj.value.Clone())
 	}
-	t.in(db).place(to, e)
+	t.in(db).store(to, inline, obj, m.expireAt)
 	return true
-}
-
-// place stores the value and expiry time of e under another key.
-func (t *Txn) place(key []byte, e Entry) {
-	var inline []byte
-	if e.obj == nil {
-		start, n := e.keyAt()
-		inline = []byte(e.blob[start+n:])
-	}
-	t.store(key, inline, e.obj, e.ExpireAt())
 }
 
 // in is a Txn of the same time in another database.
