@@ -50,8 +50,9 @@ func BenchmarkApply(b *testing.B) {
 			}
 			size := pipeline * benchCallers
 			b.Run(fmt.Sprintf("%dk/follower/%d", keys/1000, size), func(b *testing.B) {
+				var d entry.Decoder
 				benchEntry(b, size, func(i int) {
-					batch, err := entry.Decode(data[i%benchEntries])
+					batch, err := d.Decode(data[i%benchEntries])
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -13,7 +13,7 @@ type Txn struct{ View }
 // Get returns the entry of a key that exists. The entry is valid until the next
 // change; a change of the same key that follows costs no second search.
 func (t *Txn) Get(key []byte) (Entry, bool) {
-	e, ok := t.data().seek(t.space.position(key), key)
+	e, ok := t.data().seek(t.position(key), key)
 	if !ok || !t.exists(e) {
 		return Entry{}, false
 	}
@@ -69,7 +69,7 @@ func (t *Txn) newObject(v Value) *object {
 
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-	pos := t.space.position(key)
+	pos := t.position(key)
 	oldAt, replaced := t.data().put(pos, key, m, inline, obj)
 	if !replaced || t.gone(oldAt) {
 		t.data().noteCreation(pos%buckets, m.version)
@@ -79,7 +79,7 @@ func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 // comeAndGo leaves a key absent that was given a time to live of nothing: it was
 // there for a moment, which counts as a change of it.
 func (t *Txn) comeAndGo(key []byte) {
-	pos := t.space.position(key)
+	pos := t.position(key)
 	t.data().remove(pos, key)
 	t.data().noteCreation(pos%buckets, t.space.nextVersion())
 }
@@ -99,7 +99,7 @@ func (t *Txn) edit(e Entry) Entry {
 	if e.obj.epoch != t.space.epoch {
 		key := t.space.hold(e.key)
 		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
-		t.data().put(t.space.position(key), key, e.head(), nil, obj)
+		t.data().put(t.position(key), key, e.head(), nil, obj)
 		e, _ = t.Get(key)
 	}
 	return e
@@ -119,7 +119,7 @@ func (t *Txn) changed(key []byte, e Entry) {
 	t.data().bytes += int64(size - e.obj.size)
 	e.obj.size = size
 	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
-	t.data().put(t.space.position(key), key, m, nil, e.obj)
+	t.data().put(t.position(key), key, m, nil, e.obj)
 }
 
 // WriteString puts data into a string at an offset; zeros fill a gap before it. An
@@ -166,7 +166,7 @@ func (t *Txn) Delete(key []byte) bool {
 }
 
 // drop removes a key that exists.
-func (t *Txn) drop(key []byte) { t.data().remove(t.space.position(key), key) }
+func (t *Txn) drop(key []byte) { t.data().remove(t.position(key), key) }
 
 // SetExpiry gives a key an expiry time, 0 for none, and says whether the key
 // existed. A time that has come already removes it.
@@ -179,7 +179,7 @@ func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
 		t.drop(key)
 	default:
 		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-		t.data().put(t.space.position(key), key, m, t.space.lift(e), e.obj)
+		t.data().put(t.position(key), key, m, t.space.lift(e), e.obj)
 	}
 	return true
 }
@@ -219,7 +219,7 @@ func (t *Txn) CopyTo(db int, from, to []byte) bool {
 	inline, obj, m := t.space.lift(e), e.obj, e.head()
 	if obj != nil {
 		// Both ends get a clone, because the original may not change any more.
-		t.data().put(t.space.position(from), from, m, nil, t.newObject(obj.value.Clone()))
+		t.data().put(t.position(from), from, m, nil, t.newObject(obj.value.Clone()))
 		obj = t.newObject(obj.value.Clone())
 	}
 	t.in(db).store(to, inline, obj, m.expireAt)

@@ -21,6 +21,9 @@ type View struct {
 	index int
 	at    Instant
 	tick  bool
+
+	expected []byte // a key whose place is known (see Ahead)
+	place    uint64
 }
 
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.
@@ -52,7 +55,7 @@ func (v *View) Get(key []byte) (Entry, bool) {
 
 // Peek is Get, uncounted.
 func (v *View) Peek(key []byte) (Entry, bool) {
-	r, ok := v.data().keys.Get(v.space.position(key), key)
+	r, ok := v.data().keys.Get(v.position(key), key)
 	if !ok {
 		return Entry{}, false
 	}
