@@ -22,7 +22,7 @@ func filled(n int) (*Table[int], [][]byte, []uint64) {
 	for i := range n {
 		keys[i] = fmt.Appendf(nil, "key:%012d", i)
 		pos[i] = h.Hash(keys[i]) >> 11
-		c.Seek(t, pos[i], keys[i])
+		c.Seek(t, pos[i], keys[i], nil)
 		c.Put(keys[i], nil, benchData, nil)
 	}
 	r := rand.New(rand.NewSource(1))
@@ -91,7 +91,7 @@ func BenchmarkPutReplace(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			var c Cursor[int]
 			each(b, n, func(i int) {
-				c.Seek(t, pos[i], keys[i])
+				c.Seek(t, pos[i], keys[i], nil)
 				c.Put(keys[i], nil, benchData, nil)
 			})
 		})
@@ -103,7 +103,7 @@ func BenchmarkPutOtherLength(b *testing.B) {
 	t, keys, pos := filled(100_000)
 	var c Cursor[int]
 	each(b, len(keys), func(i int) {
-		c.Seek(t, pos[i], keys[i])
+		c.Seek(t, pos[i], keys[i], nil)
 		c.Put(keys[i], nil, benchData[i%10:], nil)
 	})
 }
@@ -113,14 +113,14 @@ func BenchmarkDeletePut(b *testing.B) {
 	t, keys, pos := filled(million)
 	var c Cursor[int]
 	each(b, million, func(i int) {
-		c.Seek(t, pos[i], keys[i])
+		c.Seek(t, pos[i], keys[i], nil)
 		c.Delete()
 		j := (i + million/2) % million
-		c.Seek(t, pos[j], keys[j])
+		c.Seek(t, pos[j], keys[j], nil)
 		c.Delete()
-		c.Seek(t, pos[i], keys[i])
+		c.Seek(t, pos[i], keys[i], nil)
 		c.Put(keys[i], nil, benchData, nil)
-		c.Seek(t, pos[j], keys[j])
+		c.Seek(t, pos[j], keys[j], nil)
 		c.Put(keys[j], nil, benchData, nil)
 	})
 }
@@ -137,7 +137,7 @@ func BenchmarkInsert(b *testing.B) {
 			t := New[int]()
 			var c Cursor[int]
 			for i, p := range pos {
-				c.Seek(t, p, keys[i])
+				c.Seek(t, p, keys[i], nil)
 				c.Put(keys[i], nil, benchData, nil)
 			}
 		}
@@ -170,7 +170,7 @@ func BenchmarkPutAfterSnapshot(b *testing.B) {
 	var c Cursor[int]
 	each(b, million, func(i int) {
 		t.Snapshot()
-		c.Seek(t, pos[i], keys[i])
+		c.Seek(t, pos[i], keys[i], nil)
 		c.Put(keys[i], nil, benchData, nil)
 	})
 }
@@ -215,7 +215,7 @@ func BenchmarkBytes(b *testing.B) {
 					if order == "random" {
 						pos = r.Uint64()
 					}
-					c.Seek(t, pos, key)
+					c.Seek(t, pos, key, nil)
 					c.Put(key, nil, benchData, nil)
 				}
 				runtime.GC()

@@ -15,11 +15,14 @@ type Cursor[P any] struct {
 	lone bool
 
 	steps   [maxDepth]step[P]
-	depth   int
+	depth   int // of steps; noPath where the way to the leaf is not known
 	leaf    *node[P]
 	i       int    // in the leaf: where the record is, or belongs
 	scratch []byte // for packing pages
 }
+
+// noPath is the depth of a cursor that a Probe brought to its leaf.
+const noPath = -1
 
 // step is one inner node of the way from the root, and the child taken there.
 type step[P any] struct {
@@ -27,18 +30,24 @@ type step[P any] struct {
 	i int
 }
 
-// Seek puts the cursor to (pos, key) and returns the record there, if there is one.
-// Where the cursor is at this place already, it costs nothing.
-func (c *Cursor[P]) Seek(t *Table[P], pos uint64, key []byte) (r Record[P], ok bool) {
-	if c.t != t || c.writes != t.writes || c.pos != pos || !c.stays(key) {
+// Seek puts the cursor to (pos, key) and says whether a record is there. Where the
+// cursor is at this place already, it costs nothing. p is a probe of that place which
+// has been warmed, or nil.
+func (c *Cursor[P]) Seek(t *Table[P], pos uint64, key []byte, p *Probe[P]) (ok bool) {
+	switch {
+	case c.t == t && c.writes == t.writes && c.pos == pos && c.stays(key):
+	case p.leads(t, pos, key):
+		c.t, c.pos, c.writes = t, pos, t.writes
+		c.leaf, c.i, c.found, c.lone, c.depth = p.node, p.i, true, false, noPath
+	default:
 		c.t = t
 		c.seek(pos, key)
 	}
-	if c.found {
-		r = c.leaf.record(c.i)
-	}
-	return r, c.found
+	return c.found
 }
+
+// Record is the record at the cursor's place; there must be one.
+func (c *Cursor[P]) Record() Record[P] { return c.leaf.record(c.i) }
 
 // stays says whether a key of the cursor's own position belongs where it is.
 func (c *Cursor[P]) stays(key []byte) bool {
@@ -82,6 +91,7 @@ func (c *Cursor[P]) Put(key, head, data []byte, ref *P) {
 	case n.n == 1 || n.used()-n.sizeOf(c.i)+size <= fullPage:
 		c.replace(key, head, data, ref)
 	default: // the page has to be split
+		c.findPath()
 		n.remove(c.i)
 		c.count(-1)
 		c.found = false
@@ -102,7 +112,7 @@ func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
 // false means that (pos, key) does not lie behind them all, and nothing was done. It
 // is the fast way to build a table from records that come in order.
 func (c *Cursor[P]) Append(t *Table[P], pos uint64, key, head, data []byte, ref *P) bool {
-	if c.t != t || c.writes != t.writes || c.i != int(c.leaf.n)-1 || !c.rightmost() {
+	if c.t != t || c.writes != t.writes || c.depth == noPath || c.i != int(c.leaf.n)-1 || !c.rightmost() {
 		c.t = t
 		c.seekLast()
 	}
@@ -145,6 +155,8 @@ func (c *Cursor[P]) own() {
 	if c.leaf.epoch == t.epoch { // no node is older than those below it
 		return
 	}
+	c.findPath()
+	t.moves++
 	n := &t.root
 	for d := range c.steps[:c.depth] {
 		s := &c.steps[d]
@@ -154,6 +166,13 @@ func (c *Cursor[P]) own() {
 	}
 	n.own(t.epoch)
 	c.leaf = n
+}
+
+// findPath finds the way to the record where the cursor is, if it is not known.
+func (c *Cursor[P]) findPath() {
+	if c.depth == noPath {
+		c.seek(c.pos, c.leaf.key(c.i))
+	}
 }
 
 // count notes that the cursor's leaf got or lost a record.
@@ -264,6 +283,7 @@ func separator(lastPos uint64, last []byte, pos uint64, key []byte) (uint64, str
 // nodes above as far as they are full.
 func (c *Cursor[P]) addSibling(right node[P], pos uint64, sep string) {
 	t := c.t
+	t.moves++
 	for d := c.depth - 1; d >= 0; d-- {
 		n, i := c.steps[d].n.in, c.steps[d].i
 		n.counts[i] = n.kids[i].size()

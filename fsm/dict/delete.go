@@ -6,6 +6,7 @@ func (c *Cursor[P]) Delete() (ok bool) {
 		return false
 	}
 	c.own()
+	c.findPath()
 	c.t.writes++ // the cursor stands nowhere now
 	c.leaf.remove(c.i)
 	c.count(-1)
@@ -19,6 +20,7 @@ func (c *Cursor[P]) shrink() {
 	n.trim()
 	d := c.depth - 1
 	if d >= 0 && n.used() < minPage {
+		c.t.moves++
 		parent := c.steps[d].n
 		if !c.t.joinLeaf(parent.in, c.steps[d].i) {
 			return

@@ -24,6 +24,7 @@ type Table[P any] struct {
 	// may be changed in place; whatever is older may be reachable from a snapshot.
 	epoch  uint64
 	writes uint64 // counts the writes: a cursor's place is good until the next one
+	moves  uint64 // counts those that moved nodes: a probe's leaf is good until the next one
 	frozen bool   // a snapshot: writing it is a broken invariant
 }
 

@@ -233,9 +233,24 @@ func TestAgainstModel(t *testing.T) {
 	}
 }
 
+// checkSeek seeks, now and then by a probe among others, which may be outdated.
 func checkSeek(t *testing.T, c *Cursor[int], tab *Table[int], want model, pos uint64, key string) {
 	t.Helper()
-	got, ok := c.Seek(tab, pos, []byte(key))
+	var p *Probe[int]
+	if tab.writes%3 > 0 {
+		probes := []Probe[int]{{Table: tab, Pos: pos + 1}, {Table: tab, Pos: pos}, {Table: New[int](), Pos: pos}}
+		Warm(probes[:1+tab.writes%3])
+		p = &probes[1]
+		if r, ok := tab.GetWarm(p, []byte(key)); ok != c.Seek(tab, pos, []byte(key), nil) || ok && asEntry(pos, r) != asEntry(pos, c.Record()) {
+			t.Fatalf("GetWarm(%d, %q) = %v, %v", pos, key, r, ok)
+		}
+		*c = Cursor[int]{}
+	}
+	var got Record[int]
+	ok := c.Seek(tab, pos, []byte(key), p)
+	if ok {
+		got = c.Record()
+	}
 	i, wantOK := want.find(pos, key)
 	if ok != wantOK || ok && asEntry(pos, got) != want[i] {
 		t.Fatalf("Seek(%d, %q) = %v, %v, want ok = %v", pos, key, got, ok, wantOK)
@@ -282,14 +297,14 @@ func queries(t *testing.T, r *rand.Rand, tab *Table[int], want model, pick picke
 // put stores a record, wherever it belongs.
 func put(tab *Table[int], pos uint64, key, data string) {
 	var c Cursor[int]
-	c.Seek(tab, pos, []byte(key))
+	c.Seek(tab, pos, []byte(key), nil)
 	c.Put([]byte(key), nil, []byte(data), nil)
 }
 
 // remove deletes a record and says whether it was there.
 func remove(tab *Table[int], pos uint64, key string) bool {
 	var c Cursor[int]
-	c.Seek(tab, pos, []byte(key))
+	c.Seek(tab, pos, []byte(key), nil)
 	return c.Delete()
 }
 
@@ -338,19 +353,19 @@ func TestCursorAfterOtherWrites(t *testing.T) {
 	for i := range 100 {
 		put(&tab, uint64(i), "k", "")
 	}
-	a.Seek(&tab, 50, []byte("k"))
-	b.Seek(&tab, 10, []byte("k"))
+	a.Seek(&tab, 50, []byte("k"), nil)
+	b.Seek(&tab, 10, []byte("k"), nil)
 	if !b.Delete() || b.Delete() || a.Delete() {
 		t.Error("of three deletes, the first alone is right")
 	}
-	if _, ok := a.Seek(&tab, 50, []byte("k")); !ok || !a.Delete() || tab.Len() != 98 {
+	if ok := a.Seek(&tab, 50, []byte("k"), nil); !ok || !a.Delete() || tab.Len() != 98 {
 		t.Errorf("after another Seek: found %v, %d left", ok, tab.Len())
 	}
 	// A key of a position that nobody has belongs there whatever it is; one of a
 	// position that somebody has does not.
-	a.Seek(&tab, 50, []byte("a"))
+	a.Seek(&tab, 50, []byte("a"), nil)
 	a.Put([]byte("a"), nil, nil, nil)
-	if _, ok := a.Seek(&tab, 50, []byte("b")); ok {
+	if a.Seek(&tab, 50, []byte("b"), nil) {
 		t.Error("found what is not there")
 	}
 	a.Put([]byte("b"), nil, nil, nil)
@@ -358,6 +373,50 @@ func TestCursorAfterOtherWrites(t *testing.T) {
 		t.Errorf("the second of position 50 is (%d, %q)", pos, r.Key)
 	}
 	check(t, &tab)
+}
+
+// Probes that were warmed together are used one after the other, while what is done
+// at each moves, copies and splits what the later ones found.
+func TestOutdatedProbes(t *testing.T) {
+	r := rand.New(rand.NewSource(7))
+	var tab Table[int]
+	var c Cursor[int]
+	var want model
+	pick := pickers[0].pick
+	for round := range 3000 {
+		var probes []Probe[int]
+		var keys []string
+		for range 16 {
+			pos, key := pick(r)
+			probes, keys = append(probes, Probe[int]{Table: &tab, Pos: pos}), append(keys, key)
+		}
+		Warm(probes)
+		for i := range probes {
+			p, key := &probes[i], keys[i]
+			got, ok := tab.GetWarm(p, []byte(key))
+			at, wantOK := want.find(p.Pos, key)
+			if ok != wantOK || ok && asEntry(p.Pos, got) != want[at] {
+				t.Fatalf("GetWarm(%d, %q) = %v, %v, want ok = %v", p.Pos, key, got, ok, wantOK)
+			}
+			if c.Seek(&tab, p.Pos, []byte(key), p) != ok {
+				t.Fatalf("Seek(%d, %q) = %v", p.Pos, key, !ok)
+			}
+			if ok && r.Intn(4) == round/500%2 {
+				c.Delete()
+				want.delete(p.Pos, key)
+			} else {
+				e := entry{p.Pos, key, randomData(r), nil}
+				c.Put([]byte(key), nil, []byte(e.data), nil)
+				want.put(e)
+			}
+		}
+		if r.Intn(20) == 0 {
+			tab.Snapshot()
+		}
+		if round%100 == 0 {
+			equal(t, "table", &tab, want)
+		}
+	}
 }
 
 // Append builds what Put builds, and refuses what is out of order.
@@ -468,7 +527,7 @@ func TestChangingLengths(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	data := make([]byte, 128)
 	one := func() {
-		c.Seek(&tab, uint64(r.Intn(1000)), []byte("key"))
+		c.Seek(&tab, uint64(r.Intn(1000)), []byte("key"), nil)
 		c.Put([]byte("key"), nil, data[:60+r.Intn(10)], nil)
 	}
 	for range 100_000 {
@@ -588,7 +647,7 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("Get allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		c.Seek(&tab, 0, key)
+		c.Seek(&tab, 0, key, nil)
 		c.Put(key, nil, data, nil)
 	}); n != 0 {
 		t.Errorf("a replacing Put allocates %v times", n)

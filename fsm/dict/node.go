@@ -116,41 +116,29 @@ func (n *node[P]) firstSlot(x uint64, s span) int {
 	return lo
 }
 
-// firstAt is the same among the separators of an inner node, from index 1 on.
-func (n *inner[P]) firstAt(x uint64, s span) int {
-	p := n.pos
-	lo, hi := 1, len(p)
-	if hi > window {
-		at := 1 + s.guess(x, hi-1)
-		near := (*[window]uint64)(p[at:])
-		count := 0
-		for i := range window {
-			count += below(near[i], x)
+// firstAt is the index of the first separator at or above position x, from index 1
+// on. Inner nodes stay in the cache, so that a branch mispredicted every other time
+// would be the larger cost: the loop compiles to a conditional move.
+func (n *inner[P]) firstAt(x uint64) int {
+	p := n.pos[1:]
+	base, left := 0, len(p)
+	for left > 1 {
+		half := left >> 1
+		if p[base+half-1] < x {
+			base += half
 		}
-		switch i := at + count; count {
-		case 0:
-			hi = i
-		case window:
-			lo = i
-		default:
-			return i
-		}
+		left -= half
 	}
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if p[mid] < x {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	if left == 1 && p[base] < x {
+		base++
 	}
-	return lo
+	return base + 1
 }
 
 // child is the index of the child that (pos, key) belongs to. It narrows s to what
 // the separators say about that child.
 func (n *inner[P]) child(pos uint64, key []byte, s *span) int {
-	i := n.firstAt(pos, *s) // the first separator at or above pos
+	i := n.firstAt(pos) // the first separator at or above pos
 	if i < len(n.pos) && n.pos[i] == pos {
 		i = n.afterKey(i, key)
 	}

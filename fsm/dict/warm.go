@@ -1,13 +1,16 @@
 package dict
 
+import "bytes"
+
 // Probe is a place of a table that is about to be sought.
 type Probe[P any] struct {
 	Table *Table[P]
 	Pos   uint64
 
-	node *node[P]
-	span span
-	from int // where in the page the record probably begins
+	node  *node[P] // at last the leaf where the place is
+	span  span
+	i     int    // in the leaf: where the record is, if the guess was right
+	moves uint64 // the table's, when the leaf was found
 }
 
 // Warm brings into the processor's caches what seeking these places will look at. A
@@ -18,7 +21,7 @@ type Probe[P any] struct {
 func Warm[P any](probes []Probe[P]) (sum byte) {
 	for i := range probes {
 		p := &probes[i]
-		p.node, p.span = &p.Table.root, everything
+		p.node, p.span, p.moves = &p.Table.root, everything, p.Table.moves
 	}
 	for deeper := true; deeper; {
 		deeper = false
@@ -32,25 +35,23 @@ func Warm[P any](probes []Probe[P]) (sum byte) {
 	}
 	for i := range probes {
 		p := &probes[i]
-		p.from = p.node.near(p.Pos, p.span)
+		p.i = p.node.near(p.Pos, p.span)
 	}
 	const line = 64
 	for i := range probes {
 		p := &probes[i]
-		page := p.node.page
-		for at := p.from; at < min(p.from+3*line, len(page)); at += line {
-			sum += page[at]
+		if p.node.n == 0 {
+			continue
 		}
+		record := p.node.raw(p.i)
+		sum += record[0] + record[min(line, len(record)-1)] + record[min(2*line, len(record)-1)]
 	}
 	return sum
 }
 
-// near is where the record probably begins that the first slot at or above position x
-// leads to. Unlike firstSlot it has no branch that depends on the slots.
+// near is the index of the record that probably is the first at or above position x.
+// Unlike firstSlot it has no branch that depends on the slots.
 func (n *node[P]) near(x uint64, s span) int {
-	if n.n == 0 {
-		return 0
-	}
 	i := 0
 	if int(n.n) > window {
 		i = s.guess(x, int(n.n))
@@ -59,5 +60,21 @@ func (n *node[P]) near(x uint64, s span) int {
 	for end := min(i+window, int(n.n)); i < end; i++ {
 		count += below(n.pos(i), x)
 	}
-	return len(n.page) - len(n.raw(min(count, int(n.n)-1)))
+	return max(0, min(count, int(n.n)-1))
+}
+
+// leads says whether the probe found the record (pos, key) and it is there still.
+func (p *Probe[P]) leads(t *Table[P], pos uint64, key []byte) bool {
+	if p == nil || p.Table != t || p.moves != t.moves || p.Pos != pos || p.node == nil {
+		return false
+	}
+	return p.i < int(p.node.n) && p.node.pos(p.i) == pos && bytes.Equal(p.node.key(p.i), key)
+}
+
+// GetWarm is Get for a place that has been warmed.
+func (t *Table[P]) GetWarm(p *Probe[P], key []byte) (r Record[P], ok bool) {
+	if p.leads(t, p.Pos, key) {
+		return p.node.record(p.i), true
+	}
+	return t.Get(p.Pos, key)
 }

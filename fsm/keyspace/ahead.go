@@ -13,7 +13,6 @@ const AheadMost = 16
 type Ahead struct {
 	n      int
 	keys   [AheadMost][]byte
-	pos    [AheadMost]uint64
 	probes [AheadMost]dict.Probe[object]
 	sum    byte
 }
@@ -29,8 +28,8 @@ func (a *Ahead) Full() bool { return a.n == AheadMost }
 func (a *Ahead) Add(s *Space, db int, key []byte) int {
 	i := a.n
 	a.n++
-	a.keys[i], a.pos[i] = key, s.position(key)
-	a.probes[i] = dict.Probe[object]{Table: s.dbs[db].keys, Pos: a.pos[i]}
+	a.keys[i] = key
+	a.probes[i] = dict.Probe[object]{Table: s.dbs[db].keys, Pos: s.position(key)}
 	return i
 }
 
@@ -51,13 +50,13 @@ func (v *View) Expect(a *Ahead, i int) {
 		v.expected = nil
 		return
 	}
-	v.expected, v.place = a.keys[i], a.pos[i]
+	v.expected, v.found = a.keys[i], &a.probes[i]
 }
 
-// position is where a key stands in its database's table.
-func (v *View) position(key []byte) uint64 {
+// place is where a key stands in its database's table.
+func (v *View) place(key []byte) place {
 	if e := v.expected; len(key) == len(e) && len(key) > 0 && &key[0] == &e[0] { // the same bytes, not equal ones
-		return v.place
+		return place{v.found.Pos, v.found}
 	}
-	return v.space.position(key)
+	return place{pos: v.space.position(key)}
 }

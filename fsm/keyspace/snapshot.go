@@ -161,7 +161,7 @@ func (d *database) load(pos uint64, key []byte, m meta, inline []byte, obj *obje
 	var h head
 	b := h.set(m)
 	if !d.at.Append(d.keys, pos, key, b, inline, obj) {
-		d.put(pos, key, m, inline, obj)
+		d.put(place{pos: pos}, key, m, inline, obj)
 		return
 	}
 	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))

@@ -136,7 +136,7 @@ func (s *Space) RemoveDue(now int64, max int) int {
 			return n
 		}
 		key = s.hold(key) // the index is about to change
-		next.remove(s.position(key), key)
+		next.remove(place{pos: s.position(key)}, key)
 	}
 	return max
 }
@@ -183,21 +183,27 @@ func (s *Space) hold(b []byte) []byte {
 	return held
 }
 
-// seek puts the writer's cursor to a key and returns its entry, if there is one.
-func (d *database) seek(pos uint64, key []byte) (e Entry, ok bool) {
-	r, ok := d.at.Seek(d.keys, pos, key)
-	return entryOf(r), ok
+// place is where a key stands in its database's table, with the probe that has looked
+// there already, if one has.
+type place struct {
+	pos   uint64
+	probe *dict.Probe[object]
+}
+
+// seek puts the writer's cursor to a key and says whether it is stored.
+func (d *database) seek(at place, key []byte) bool {
+	return d.at.Seek(d.keys, at.pos, key, at.probe)
 }
 
 // put stores a key with a value, inline where obj is nil, and keeps the sums and the
 // index right. What inline points to must not lie in the table. It returns whether
 // the key was stored before, and with which expiry time.
-func (d *database) put(pos uint64, key []byte, m meta, inline []byte, obj *object) (oldAt int64, replaced bool) {
-	old, replaced := d.seek(pos, key)
+func (d *database) put(at place, key []byte, m meta, inline []byte, obj *object) (oldAt int64, replaced bool) {
 	var h head
 	b := h.set(m)
 	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))
-	if replaced {
+	if replaced = d.seek(at, key); replaced {
+		old := entryOf(d.at.Record())
 		d.bytes -= int64(old.Size())
 		oldAt = old.ExpireAt()
 	}
@@ -211,25 +217,25 @@ func (d *database) put(pos uint64, key []byte, m meta, inline []byte, obj *objec
 // reschedule keeps the index by expiry time: 0 stands for none.
 func (d *database) reschedule(key []byte, from, to int64) {
 	if from != 0 {
-		d.dueAt.Seek(d.due, uint64(from), key)
+		d.dueAt.Seek(d.due, uint64(from), key, nil)
 		d.dueAt.Delete()
 	}
 	if to != 0 {
-		d.dueAt.Seek(d.due, uint64(to), key)
+		d.dueAt.Seek(d.due, uint64(to), key, nil)
 		d.dueAt.Put(key, nil, nil, nil)
 	}
 }
 
 // remove takes a key out and keeps the sums and the index right.
-func (d *database) remove(pos uint64, key []byte) {
-	old, ok := d.seek(pos, key)
-	if !ok {
+func (d *database) remove(at place, key []byte) {
+	if !d.seek(at, key) {
 		return
 	}
+	old := entryOf(d.at.Record())
 	d.bytes -= int64(old.Size())
-	at := old.ExpireAt()
+	oldAt := old.ExpireAt()
 	d.at.Delete()
-	if at != 0 {
-		d.reschedule(key, at, 0)
+	if oldAt != 0 {
+		d.reschedule(key, oldAt, 0)
 	}
 }

@@ -13,8 +13,12 @@ type Txn struct{ View }
 // Get returns the entry of a key that exists. The entry is valid until the next
 // change; a change of the same key that follows costs no second search.
 func (t *Txn) Get(key []byte) (Entry, bool) {
-	e, ok := t.data().seek(t.position(key), key)
-	if !ok || !t.exists(e) {
+	d := t.data()
+	if !d.seek(t.place(key), key) {
+		return Entry{}, false
+	}
+	e := entryOf(d.at.Record())
+	if !t.exists(e) {
 		return Entry{}, false
 	}
 	return e, true
@@ -69,19 +73,19 @@ func (t *Txn) newObject(v Value) *object {
 
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-	pos := t.position(key)
-	oldAt, replaced := t.data().put(pos, key, m, inline, obj)
+	at := t.place(key)
+	oldAt, replaced := t.data().put(at, key, m, inline, obj)
 	if !replaced || t.gone(oldAt) {
-		t.data().noteCreation(pos%buckets, m.version)
+		t.data().noteCreation(at.pos%buckets, m.version)
 	}
 }
 
 // comeAndGo leaves a key absent that was given a time to live of nothing: it was
 // there for a moment, which counts as a change of it.
 func (t *Txn) comeAndGo(key []byte) {
-	pos := t.position(key)
-	t.data().remove(pos, key)
-	t.data().noteCreation(pos%buckets, t.space.nextVersion())
+	at := t.place(key)
+	t.data().remove(at, key)
+	t.data().noteCreation(at.pos%buckets, t.space.nextVersion())
 }
 
 // Edit returns a value for changing in place. After the change Changed must be
@@ -99,7 +103,7 @@ func (t *Txn) edit(e Entry) Entry {
 	if e.obj.epoch != t.space.epoch {
 		key := t.space.hold(e.key)
 		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
-		t.data().put(t.position(key), key, e.head(), nil, obj)
+		t.data().put(t.place(key), key, e.head(), nil, obj)
 		e, _ = t.Get(key)
 	}
 	return e
@@ -119,7 +123,7 @@ func (t *Txn) changed(key []byte, e Entry) {
 	t.data().bytes += int64(size - e.obj.size)
 	e.obj.size = size
 	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
-	t.data().put(t.position(key), key, m, nil, e.obj)
+	t.data().put(t.place(key), key, m, nil, e.obj)
 }
 
 // WriteString puts data into a string at an offset; zeros fill a gap before it. An
@@ -166,7 +170,7 @@ func (t *Txn) Delete(key []byte) bool {
 }
 
 // drop removes a key that exists.
-func (t *Txn) drop(key []byte) { t.data().remove(t.position(key), key) }
+func (t *Txn) drop(key []byte) { t.data().remove(t.place(key), key) }
 
 // SetExpiry gives a key an expiry time, 0 for none, and says whether the key
 // existed. A time that has come already removes it.
@@ -179,7 +183,7 @@ func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
 		t.drop(key)
 	default:
 		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-		t.data().put(t.position(key), key, m, t.space.lift(e), e.obj)
+		t.data().put(t.place(key), key, m, t.space.lift(e), e.obj)
 	}
 	return true
 }
@@ -219,7 +223,7 @@ func (t *Txn) CopyTo(db int, from, to []byte) bool {
 	inline, obj, m := t.space.lift(e), e.obj, e.head()
 	if obj != nil {
 		// Both ends get a clone, because the original may not change any more.
-		t.data().put(t.position(from), from, m, nil, t.newObject(obj.value.Clone()))
+		t.data().put(t.place(from), from, m, nil, t.newObject(obj.value.Clone()))
 		obj = t.newObject(obj.value.Clone())
 	}
 	t.in(db).store(to, inline, obj, m.expireAt)

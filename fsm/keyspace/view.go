@@ -23,7 +23,7 @@ type View struct {
 	tick  bool
 
 	expected []byte // a key whose place is known (see Ahead)
-	place    uint64
+	found    *dict.Probe[object]
 }
 
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.
@@ -55,7 +55,7 @@ func (v *View) Get(key []byte) (Entry, bool) {
 
 // Peek is Get, uncounted.
 func (v *View) Peek(key []byte) (Entry, bool) {
-	r, ok := v.data().keys.Get(v.position(key), key)
+	r, ok := v.lookUp(key)
 	if !ok {
 		return Entry{}, false
 	}
@@ -64,6 +64,15 @@ func (v *View) Peek(key []byte) (Entry, bool) {
 		return Entry{}, false
 	}
 	return e, true
+}
+
+// lookUp finds the record of a key.
+func (v *View) lookUp(key []byte) (dict.Record[object], bool) {
+	at := v.place(key)
+	if at.probe != nil && at.probe.Table == v.data().keys {
+		return v.data().keys.GetWarm(at.probe, key)
+	}
+	return v.data().keys.Get(at.pos, key)
 }
 
 // exists says whether a stored entry exists at the view's instant.
