@@ -718,3 +718,23 @@ func TestHash(t *testing.T) {
 		}
 	}
 }
+
+// firstAt against a plain count, for every size and place.
+func TestFirstAt(t *testing.T) {
+	for size := 1; size <= maxInner; size++ {
+		n := &inner[int]{pos: make([]uint64, size)}
+		n.pos[0] = ^uint64(0) // never looked at
+		for i := 1; i < size; i++ {
+			n.pos[i] = uint64(i) / 2 * 10
+		}
+		for x := range uint64(5*size + 20) {
+			want := 1
+			for want < size && n.pos[want] < x {
+				want++
+			}
+			if got := n.firstAt(x); got != want {
+				t.Fatalf("among %d the first at %d is %d, want %d", size, x, got, want)
+			}
+		}
+	}
+}

@@ -8,12 +8,12 @@ import (
 
 const (
 	// maxInner is the most children of an inner node.
-	maxInner = 128
+	maxInner = 256
 	// Below a quarter a node is merged or filled up from its neighbour.
 	minInner = maxInner / 4
 	// maxDepth holds more than 2^63 records: every inner node but the root has at
 	// least minInner children.
-	maxDepth = 14
+	maxDepth = 12
 	// window is the number of positions that a search looks at around its guess.
 	window = 8
 )
@@ -118,21 +118,16 @@ func (n *node[P]) firstSlot(x uint64, s span) int {
 
 // firstAt is the index of the first separator at or above position x, from index 1
 // on. Inner nodes stay in the cache, so that a branch mispredicted every other time
-// would be the larger cost: the loop compiles to a conditional move.
+// would be the larger cost: there is none that depends on a separator.
 func (n *inner[P]) firstAt(x uint64) int {
-	p := n.pos[1:]
-	base, left := 0, len(p)
-	for left > 1 {
-		half := left >> 1
-		if p[base+half-1] < x {
-			base += half
-		}
+	p := n.pos
+	base, left := 1, len(p)-1
+	for left > 0 {
+		half := (left + 1) >> 1
+		base += half & -below(p[base+half-1], x)
 		left -= half
 	}
-	if left == 1 && p[base] < x {
-		base++
-	}
-	return base + 1
+	return base
 }
 
 // child is the index of the child that (pos, key) belongs to. It narrows s to what

@@ -27,20 +27,21 @@ const (
 )
 
 // node is a leaf (in == nil) or leads to an inner node. Nodes lie in their parent's
-// array rather than behind pointers, which saves every lookup a miss in the cache;
-// it fills one line of it.
+// array rather than behind pointers, which saves every lookup a miss in the cache.
+// A node is as large as a line of it, but the allocator puts 8 bytes before the array,
+// so that the last field is the only one on the next line.
 //
 // What a node refers to may be changed in place only in the epoch that it carries;
 // otherwise it is copied first, and no array is ever shared by two copies.
 type node[P any] struct {
-	epoch uint64
 	in    *inner[P]
+	epoch uint64
 
 	page []byte // this and what follows: leaf only
+	refs *refs[P]
 	n    uint32 // records
 	low  uint32 // where the records begin: all that is used of them is in page[low:]
 	dead uint32 // bytes of page[low:] that belong to no record any more
-	refs *refs[P]
 }
 
 // refs are the records' pointers, one for each slot; a leaf without any has none.

@@ -68,7 +68,15 @@ func (p *Probe[P]) leads(t *Table[P], pos uint64, key []byte) bool {
 	if p == nil || p.Table != t || p.moves != t.moves || p.Pos != pos || p.node == nil {
 		return false
 	}
-	return p.i < int(p.node.n) && p.node.pos(p.i) == pos && bytes.Equal(p.node.key(p.i), key)
+	n := p.node
+	if p.i < int(n.n) && n.pos(p.i) == pos && bytes.Equal(n.key(p.i), key) {
+		return true
+	}
+	i, ok := n.find(pos, key, p.span)
+	if ok {
+		p.i = i
+	}
+	return ok
 }
 
 // GetWarm is Get for a place that has been warmed.
