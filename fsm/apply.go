@@ -29,15 +29,12 @@ func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
 	}
 	m.mu.Lock()
 	before := m.advance(at)
-	a := applier{m: m, id: b.ID, now: max(before.now, b.Now), system: before.system}
+	a := applier{m: m, batch: b, replies: replies, now: max(before.now, b.Now), system: before.system}
 	m.expired += uint64(m.keys.RemoveDue(a.now, mostDue))
 	for i := range b.Proposals {
-		var w *resp.Writer
-		if replies != nil {
-			w = replies[i]
-		}
-		a.proposal(&b.Proposals[i], w)
+		a.proposal(i)
 	}
+	m.ahead.drop()
 	m.publish(at, a.now, a.system)
 	m.mu.Unlock()
 }
@@ -61,21 +58,28 @@ func (m *Machine) advance(at Position) *shown {
 
 // applier runs the proposals of one entry, under the Machine's lock.
 type applier struct {
-	m      *Machine
-	id     uint64 // the entry's, seed of all chance in it
-	now    int64
-	system *system.State
-	txn    *keyspace.Txn // of the last database used; nil before the first
+	m       *Machine
+	batch   *entry.Batch   // its ID is the seed of all chance in it
+	replies []*resp.Writer // one for each proposal, or nil
+	now     int64
+	system  *system.State
+	txn     *keyspace.Txn // of the last database used; nil before the first
+	finder  finder
 	// logged and local count the commands run so far. Chance in a logged command
 	// must not depend on the local ones: no other node has them.
 	logged, local uint64
 }
 
-func (a *applier) proposal(p *entry.Proposal, w *resp.Writer) {
+// proposal runs the proposal with that index.
+func (a *applier) proposal(i int) {
+	p, w := &a.batch.Proposals[i], (*resp.Writer)(nil)
+	if a.replies != nil {
+		w = a.replies[i]
+	}
 	switch {
 	case p.System:
-		for i := range p.Commands {
-			a.systemCommand(p.Commands[i].Args, w)
+		for j := range p.Commands {
+			a.systemCommand(p.Commands[j].Args, w)
 		}
 	case !isDB(p.DB):
 		w.Error(resp.ErrDBRange)
@@ -85,8 +89,11 @@ func (a *applier) proposal(p *entry.Proposal, w *resp.Writer) {
 		if p.Atomic {
 			w.Array(len(p.Commands))
 		}
-		for i := range p.Commands {
-			a.command(p.DBOf(i), &p.Commands[i], w)
+		for j := range p.Commands {
+			if cmd := &p.Commands[j]; w != nil || !cmd.Read { // what only reads is left out where nobody waits for it
+				hint := a.m.ahead.hint(a.m.keys, a.batch.Proposals[i:], j)
+				a.command(p.DBOf(j), cmd, w, hint)
+			}
 		}
 	}
 }
@@ -102,12 +109,9 @@ func (m *Machine) unchanged(watches []entry.Watch, now int64) bool {
 	return true
 }
 
-// command runs a command at its place in the entry. What only reads is left out
-// where nobody waits for its reply.
-func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer) {
-	if cmd.Read && w == nil {
-		return
-	}
+// command runs a command at its place in the entry. hint is the number of its key
+// among those looked at ahead.
+func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer, hint int) {
 	if cmd.Read {
 		a.local++
 	} else {
@@ -122,13 +126,14 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer) {
 	}
 	t := a.in(db)
 	if cmd.Read {
-		t.Seed = seed(a.id, 1<<63|a.local)
+		t.Seed = seed(a.batch.ID, 1<<63|a.local)
 	} else {
-		t.Seed = seed(a.id, a.logged)
+		t.Seed = seed(a.batch.ID, a.logged)
 	}
 	t.Hits, t.Misses = 0, 0
+	t.Expect(&a.m.ahead.keys, hint)
 	mark := w.Mark()
-	c, err := find(cmd.Args)
+	c, err := a.finder.find(cmd.Args)
 	switch {
 	case err != nil:
 	case c.Write == nil:
@@ -174,6 +179,7 @@ func (a *applier) found(next *system.State) error {
 		return fmt.Errorf("a cluster cannot be founded on keys that are there already")
 	}
 	a.m.keys = keyspace.New(next.HashKey())
+	a.m.ahead.drop() // places in the old one
 	a.txn = nil
 	return nil
 }

@@ -131,9 +131,9 @@ func TestReadChangesNoChance(t *testing.T) {
 	write := writes("SET k v")[0]
 	var seeds [2][]uint64
 	for i, cmds := range [][]entry.Command{{write, write}, {read, write, read, read, write}} {
-		a := applier{m: New(), id: 5, now: start}
+		a := applier{m: New(), batch: &entry.Batch{ID: 5}, now: start}
 		for j := range cmds {
-			a.command(0, &cmds[j], &resp.Writer{})
+			a.command(0, &cmds[j], &resp.Writer{}, -1)
 			if !cmds[j].Read {
 				seeds[i] = append(seeds[i], a.txn.Seed)
 			}

@@ -54,6 +54,27 @@ func find(args [][]byte) (*command, error) {
 	return c, nil
 }
 
+// finder is find with a memory: most commands are the same as the one before.
+type finder struct {
+	last *command // none of a container
+	name [16]byte // as the last one was written
+	n    int
+}
+
+func (f *finder) find(args [][]byte) (*command, error) {
+	if len(args) > 0 && f.n > 0 && string(args[0]) == string(f.name[:f.n]) {
+		if !f.last.Accepts(len(args)) {
+			return nil, resp.WrongArity(f.last.FullName())
+		}
+		return f.last, nil
+	}
+	c, err := find(args)
+	if err == nil && c.Container == "" && c.sub == nil && len(args[0]) <= len(f.name) {
+		f.last, f.n = c, copy(f.name[:], args[0])
+	}
+	return c, err
+}
+
 // read runs a command that changes nothing.
 func (c *command) read(v *keyspace.View, args [][]byte, w *resp.Writer) error {
 	switch {

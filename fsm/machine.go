@@ -18,8 +18,9 @@ import (
 // method; Apply, Skip and Restore are to be called by one at a time, in the
 // order of the log.
 type Machine struct {
-	mu   sync.RWMutex
-	keys *keyspace.Space // guarded by mu
+	mu    sync.RWMutex
+	keys  *keyspace.Space // guarded by mu
+	ahead ahead           // guarded by mu: of who writes; empty between two entries
 
 	// brief is held for a moment only, so that what it guards can be told while a
 	// long command holds mu. Who needs both takes mu first.

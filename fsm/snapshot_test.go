@@ -104,11 +104,10 @@ func TestSnapshotBesideApply(t *testing.T) {
 // fill gives the Machine n keys of 100 bytes.
 func fill(tb testing.TB, r *rig, n int) {
 	tb.Helper()
-	value := []byte(strings.Repeat("v", 100))
 	for i := 0; i < n; {
 		p := entry.Proposal{}
 		for range 1000 {
-			p.Commands = append(p.Commands, entry.Command{Args: [][]byte{[]byte("SET"), fmt.Appendf(nil, "key:%012d", i), value}})
+			p.Commands = append(p.Commands, entry.Command{Args: [][]byte{[]byte("SET"), fmt.Appendf(nil, "key:%012d", i), benchValue}})
 			i++
 		}
 		r.index++

@@ -68,19 +68,3 @@ func TestAppendDouble(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-
-func TestSlot(t *testing.T) {
-	// As CLUSTER KEYSLOT of a real Redis says.
-	tests := map[string]int{
-		"123456789": 12739, "foo": 12182, "": 0, "{foo}.bar": 12182, "x{foo}": 12182, "{}foo": 9500, "foo{}{bar}": 8363,
-		"foo{{bar}}zap": 4015, "foo{bar}{zap}": 5061,
-	}
-	for key, want := range tests {
-		if got := Slot(key); got != want {
-			t.Errorf("%q: got %d, want %d", key, got, want)
-		}
-		if got := Slot([]byte(key)); got != want {
-			t.Errorf("%q as bytes: got %d, want %d", key, got, want)
-		}
-	}
-}

@@ -22,7 +22,7 @@ var declKeys = Command{
 
 func cmdKeys(v *keyspace.View, args Args, w *resp.Writer) error {
 	pattern := string(args[1])
-	var keys []string
+	var keys [][]byte
 	v.Each(func(e keyspace.Entry) bool {
 		if key := e.Key(); glob.MatchAll(pattern, key) {
 			keys = append(keys, key)
@@ -45,7 +45,7 @@ var declRandomKey = Command{
 
 func cmdRandomKey(v *keyspace.View, _ Args, w *resp.Writer) error {
 	if key, ok := v.RandomKey(); ok {
-		w.BulkString(key)
+		w.Bulk(key)
 	} else {
 		w.Null()
 	}
@@ -72,7 +72,7 @@ func cmdScan(v *keyspace.View, args Args, w *resp.Writer) error {
 	if err != nil {
 		return err
 	}
-	var keys []string
+	var keys [][]byte
 	next := v.Scan(cursor, int(o.count), func(e keyspace.Entry) {
 		key := e.Key()
 		if o.hasPattern && !glob.MatchAll(o.pattern, key) || o.typ != nil && !is(o.typ, upperName(e.Type())) {
@@ -156,9 +156,9 @@ func parseCursor(arg []byte) (cursor uint64, ok bool) {
 	return cursor, true
 }
 
-func writeKeys(w *resp.Writer, keys []string) {
+func writeKeys(w *resp.Writer, keys [][]byte) {
 	w.Array(len(keys))
 	for _, key := range keys {
-		w.BulkString(key)
+		w.Bulk(key)
 	}
 }

@@ -95,15 +95,17 @@ func cmdSet(t *keyspace.Txn, args Args, w *resp.Writer) error {
 			return err
 		}
 	}
-	old, found := t.Get(args[1])
-	if o.nx && found || o.xx && !found {
-		if !o.get {
-			w.Null()
+	if o.nx || o.xx || o.keepTTL {
+		old, found := t.Get(args[1])
+		if o.nx && found || o.xx && !found {
+			if !o.get {
+				w.Null()
+			}
+			return nil
 		}
-		return nil
-	}
-	if o.keepTTL && found {
-		expireAt = old.ExpireAt()
+		if o.keepTTL && found {
+			expireAt = old.ExpireAt()
+		}
 	}
 	t.SetString(args[1], args[2], expireAt)
 	if !o.get {

@@ -7,45 +7,52 @@ import (
 	"testing"
 )
 
-// blob is laid out as the keyspace's element: a string that holds the key among
-// other things, and a pointer.
-type blob struct {
-	data string
-	obj  *int
-}
-
-func (b blob) Key() string { return b.data[:len(b.data)-8] }
-
 const million = 1_000_000
 
-func filled(n int) (*Table[blob], [][]byte, []uint64) {
-	t := New[blob]()
+// benchData is what the keyspace stores with a value of 64 bytes.
+var benchData = make([]byte, 72)
+
+// filled is a table of n records as the keyspace has them, put in random order, and
+// their keys in another one.
+func filled(n int) (*Table[int], [][]byte, []uint64) {
+	t := New[int]()
 	h := NewHasher([16]byte{1})
 	keys, pos := make([][]byte, n), make([]uint64, n)
+	var c Cursor[int]
 	for i := range n {
 		keys[i] = fmt.Appendf(nil, "key:%012d", i)
 		pos[i] = h.Hash(keys[i]) >> 11
-		t.Put(pos[i], blob{data: string(keys[i]) + "12345678", obj: nil})
+		c.Seek(t, pos[i], keys[i], nil)
+		c.Put(keys[i], nil, benchData, nil)
 	}
 	r := rand.New(rand.NewSource(1))
 	r.Shuffle(n, func(i, j int) { keys[i], keys[j], pos[i], pos[j] = keys[j], keys[i], pos[j], pos[i] })
 	return t, keys, pos
 }
 
+var sizes = []int{1000, 100_000, million}
+
+// each runs fn with one index after the other.
+func each(b *testing.B, n int, fn func(i int)) {
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		fn(i)
+		if i++; i == n {
+			i = 0
+		}
+	}
+}
+
 func BenchmarkGet(b *testing.B) {
-	for _, n := range []int{1000, million} {
+	for _, n := range sizes {
+		t, keys, pos := filled(n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			t, keys, pos := filled(n)
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
+			each(b, n, func(i int) {
 				if _, ok := t.Get(pos[i], keys[i]); !ok {
 					b.Fatal("not found")
 				}
-				if i++; i == n {
-					i = 0
-				}
-			}
+			})
 		})
 	}
 }
@@ -54,77 +61,103 @@ func BenchmarkGet(b *testing.B) {
 // a server do; the others overlap as far as the processor can look ahead. The
 // built-in map stands beside it for what this machine's memory allows.
 func BenchmarkGetChained(b *testing.B) {
-	t, keys, pos := filled(million)
-	m := make(map[string]blob, million)
-	t.Ascend(0, func(_ uint64, e blob) bool {
-		m[e.Key()] = e
-		return true
-	})
-	b.Run("table", func(b *testing.B) {
-		i := 0
-		for b.Loop() {
-			e, _ := t.Get(pos[i], keys[i])
-			i = (i + len(e.data)) % million
-		}
-	})
-	b.Run("map", func(b *testing.B) {
-		i := 0
-		for b.Loop() {
-			i = (i + len(m[string(keys[i])].data)) % million
-		}
-	})
+	for _, n := range sizes {
+		t, keys, pos := filled(n)
+		m := make(map[string][]byte, n)
+		t.Ascend(0, func(_ uint64, r Record[int]) bool {
+			m[string(r.Key)] = append([]byte(nil), r.Data...)
+			return true
+		})
+		b.Run(fmt.Sprintf("table/%d", n), func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				r, _ := t.Get(pos[i], keys[i])
+				i = (i + len(r.Data) + int(r.Data[0])) % n
+			}
+		})
+		b.Run(fmt.Sprintf("map/%d", n), func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				data := m[string(keys[i])]
+				i = (i + len(data) + int(data[0])) % n
+			}
+		})
+	}
 }
 
 func BenchmarkPutReplace(b *testing.B) {
-	t, keys, pos := filled(million)
-	data := make([]string, million)
-	for i, k := range keys {
-		data[i] = string(k) + "87654321"
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		t.Put(pos[i], blob{data: data[i]})
-		if i++; i == million {
-			i = 0
-		}
+	for _, n := range sizes {
+		t, keys, pos := filled(n)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var c Cursor[int]
+			each(b, n, func(i int) {
+				c.Seek(t, pos[i], keys[i], nil)
+				c.Put(keys[i], nil, benchData, nil)
+			})
+		})
 	}
 }
 
-// One element goes and another comes, so that the table stays at a million.
+// BenchmarkPutOtherLength replaces data by such of another length.
+func BenchmarkPutOtherLength(b *testing.B) {
+	t, keys, pos := filled(100_000)
+	var c Cursor[int]
+	each(b, len(keys), func(i int) {
+		c.Seek(t, pos[i], keys[i], nil)
+		c.Put(keys[i], nil, benchData[i%10:], nil)
+	})
+}
+
+// One record goes and another comes, so that the table stays at a million.
 func BenchmarkDeletePut(b *testing.B) {
 	t, keys, pos := filled(million)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		e, _ := t.Delete(pos[i], keys[i])
-		t.Put(pos[i], e)
-		if i++; i == million {
-			i = 0
-		}
-	}
+	var c Cursor[int]
+	each(b, million, func(i int) {
+		c.Seek(t, pos[i], keys[i], nil)
+		c.Delete()
+		j := (i + million/2) % million
+		c.Seek(t, pos[j], keys[j], nil)
+		c.Delete()
+		c.Seek(t, pos[i], keys[i], nil)
+		c.Put(keys[i], nil, benchData, nil)
+		c.Seek(t, pos[j], keys[j], nil)
+		c.Put(keys[j], nil, benchData, nil)
+	})
 }
 
-// BenchmarkInsert builds a table of a million, in random order.
+// BenchmarkInsert builds a table of a million, in random and in ascending order.
 func BenchmarkInsert(b *testing.B) {
-	_, keys, pos := filled(million)
-	data := make([]string, million)
-	for i, k := range keys {
-		data[i] = string(k) + "87654321"
+	old, keys, pos := filled(million)
+	perElement := func(b *testing.B) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/million, "ns/elem")
 	}
-	for b.Loop() {
-		t := New[blob]()
-		for i, p := range pos {
-			t.Put(p, blob{data: data[i]})
+	b.Run("random", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			t := New[int]()
+			var c Cursor[int]
+			for i, p := range pos {
+				c.Seek(t, p, keys[i], nil)
+				c.Put(keys[i], nil, benchData, nil)
+			}
 		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/million, "ns/elem")
+		perElement(b)
+	})
+	b.Run("append", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			t := New[int]()
+			var c Cursor[int]
+			old.Ascend(0, func(pos uint64, r Record[int]) bool { return c.Append(t, pos, r.Key, nil, r.Data, nil) })
+		}
+		perElement(b)
+	})
 }
 
 func BenchmarkSnapshot(b *testing.B) {
 	t, _, _ := filled(million)
 	b.ReportAllocs()
-	var last *Table[blob]
+	var last *Table[int]
 	for b.Loop() {
 		last = t.Snapshot()
 	}
@@ -134,36 +167,28 @@ func BenchmarkSnapshot(b *testing.B) {
 // BenchmarkPutAfterSnapshot is the dearest write: each one copies its whole path.
 func BenchmarkPutAfterSnapshot(b *testing.B) {
 	t, keys, pos := filled(million)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		e, _ := t.Get(pos[i], keys[i])
+	var c Cursor[int]
+	each(b, million, func(i int) {
 		t.Snapshot()
-		t.Put(pos[i], e)
-		if i++; i == million {
-			i = 0
-		}
-	}
+		c.Seek(t, pos[i], keys[i], nil)
+		c.Put(keys[i], nil, benchData, nil)
+	})
 }
 
 func BenchmarkAscend(b *testing.B) {
 	t, _, _ := filled(million)
 	for b.Loop() {
-		t.Ascend(0, func(uint64, blob) bool { return true })
+		t.Ascend(0, func(uint64, Record[int]) bool { return true })
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/million, "ns/elem")
 }
 
 func BenchmarkCountRangeAt(b *testing.B) {
 	t, _, pos := filled(million)
-	i := 0
-	for b.Loop() {
+	each(b, million, func(i int) {
 		t.CountRange(pos[i], pos[i]+1<<39)
 		t.At(i)
-		if i++; i == million {
-			i = 0
-		}
-	}
+	})
 }
 
 func BenchmarkHash16(b *testing.B) {
@@ -174,7 +199,7 @@ func BenchmarkHash16(b *testing.B) {
 	}
 }
 
-// BenchmarkBytes shows what the table adds to what its elements point to.
+// BenchmarkBytes shows what a million records of 16 and 72 bytes take beyond that.
 func BenchmarkBytes(b *testing.B) {
 	for _, order := range []string{"random", "ascending"} {
 		b.Run(order, func(b *testing.B) {
@@ -182,17 +207,20 @@ func BenchmarkBytes(b *testing.B) {
 				var before, after runtime.MemStats
 				runtime.GC()
 				runtime.ReadMemStats(&before)
-				t, r := New[blob](), rand.New(rand.NewSource(1))
+				t, r := New[int](), rand.New(rand.NewSource(1))
+				var c Cursor[int]
+				key := make([]byte, 16)
 				for i := range million {
 					pos := uint64(i)
 					if order == "random" {
 						pos = r.Uint64()
 					}
-					t.Put(pos, blob{data: "123456789"})
+					c.Seek(t, pos, key, nil)
+					c.Put(key, nil, benchData, nil)
 				}
 				runtime.GC()
 				runtime.ReadMemStats(&after)
-				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/million, "B/elem")
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/million-88, "B/elem")
 				runtime.KeepAlive(t)
 			}
 		})

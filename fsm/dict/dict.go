@@ -1,76 +1,84 @@
-// Package dict is the ordered table that holds keys: elements in the order of
-// (position, key), where the caller computes the position, with point-in-time
-// copies that cost nothing to take. It is a copy-on-write B+tree; DESIGN.md says
-// why. It knows nothing of what a key or a position means.
+// Package dict is the ordered table that holds keys: records of bytes in the order
+// of (position, key), where the caller computes the position, with point-in-time
+// copies that cost nothing to take. It is a copy-on-write B+tree whose leaves are
+// pages of bytes, so that the collector has next to nothing to follow; DESIGN.md
+// says why. It knows nothing of what a key, a position or the data mean.
 package dict
 
-// Element is what a Table holds: a value that knows its key. The key must never
-// change while the element is in a table.
-type Element interface{ Key() string }
+// Record is what a table holds under a position: a key, data, and where that is not
+// enough a pointer. The slices are a view of the table's own memory: they must not
+// be changed, and are valid until the table's next write.
+type Record[P any] struct {
+	Key, Data []byte
+	Ref       *P
+}
 
-// Table is an ordered set of elements, at most one for each (position, key). The
-// zero value is an empty table. One goroutine may use a table; a Snapshot of it may
-// be read by others meanwhile. A Table must not be copied by assignment.
-type Table[E Element] struct {
-	root node[E]
+// Table is an ordered set of records, at most one for each (position, key). The
+// zero value is an empty table. One goroutine may use a table, or several that only
+// read; a Snapshot of it may be read by others meanwhile. A Table must not be copied
+// by assignment.
+type Table[P any] struct {
+	root node[P]
 	size int
 	// epoch counts the snapshots taken. What was made in this epoch is ours alone and
 	// may be changed in place; whatever is older may be reachable from a snapshot.
 	epoch  uint64
-	frozen bool // a snapshot: writing it is a broken invariant
+	writes uint64 // counts the writes: a cursor's place is good until the next one
+	moves  uint64 // counts those that moved nodes: a probe's leaf is good until the next one
+	frozen bool   // a snapshot: writing it is a broken invariant
 }
 
 // New gives an empty table.
-func New[E Element]() *Table[E] { return &Table[E]{} }
+func New[P any]() *Table[P] { return &Table[P]{} }
 
-// Get returns the element at pos with that key. It allocates nothing.
-func (t *Table[E]) Get(pos uint64, key []byte) (e E, ok bool) {
+// Get returns the record at pos with that key. It allocates nothing.
+func (t *Table[P]) Get(pos uint64, key []byte) (r Record[P], ok bool) {
 	n, s := &t.root, everything
 	for n.in != nil {
-		n = &n.in.kids[childIndex(n.in, pos, key, &s)]
+		n = &n.in.kids[n.in.child(pos, key, &s)]
 	}
-	i, ok := elemIndex(n, pos, key, s)
+	i, ok := n.find(pos, key, s)
 	if ok {
-		e = n.slots[i].e
+		r = n.record(i)
 	}
-	return e, ok
+	return r, ok
 }
 
-// Len is the number of elements.
-func (t *Table[E]) Len() int { return t.size }
+// Len is the number of records.
+func (t *Table[P]) Len() int { return t.size }
 
-// Epoch is the number of snapshots taken so far. What an element points to may be
+// Epoch is the number of snapshots taken so far. What a record points to may be
 // changed in place only if it was made in the present epoch; what is older may be
 // seen by a snapshot.
-func (t *Table[E]) Epoch() uint64 { return t.epoch }
+func (t *Table[P]) Epoch() uint64 { return t.epoch }
 
 // Snapshot returns the table as it is now, in constant time. The snapshot never
 // changes, must not be written (that panics), and may be read by any goroutine
 // while t is written. It needs no release: what only it holds is freed with it.
-func (t *Table[E]) Snapshot() *Table[E] {
-	s := &Table[E]{root: t.root, size: t.size, epoch: t.epoch, frozen: true}
+func (t *Table[P]) Snapshot() *Table[P] {
+	s := &Table[P]{root: t.root, size: t.size, epoch: t.epoch, frozen: true}
 	if !t.frozen { // a snapshot of a snapshot only shares: readers of t may be at work
 		t.epoch++
 	}
 	return s
 }
 
-// Ascend calls fn for each element with a position of at least from, in order,
-// until fn returns false. fn must not write the table.
-func (t *Table[E]) Ascend(from uint64, fn func(pos uint64, e E) bool) {
+// Ascend calls fn for each record with a position of at least from, in order, until
+// fn returns false. fn must not write the table.
+func (t *Table[P]) Ascend(from uint64, fn func(pos uint64, r Record[P]) bool) {
 	t.root.ascend(from, everything, fn)
 }
 
-func (n *node[E]) ascend(from uint64, s span, fn func(pos uint64, e E) bool) bool {
+func (n *node[P]) ascend(from uint64, s span, fn func(pos uint64, r Record[P]) bool) bool {
 	if n.in == nil {
-		for i := n.firstSlot(from, s); i < len(n.slots); i++ {
-			if !fn(n.slots[i].pos, n.slots[i].e) {
+		for i := n.firstSlot(from, s); i < int(n.n); i++ {
+			if !fn(n.pos(i), n.record(i)) {
 				return false
 			}
 		}
 		return true
 	}
-	for i := childIndex(n.in, from, "", &s); i < len(n.in.kids); i++ {
+	for i := n.in.child(from, nil, &s); i < len(n.in.kids); i++ {
 		if !n.in.kids[i].ascend(from, s, fn) {
 			return false
 		}
@@ -78,19 +86,19 @@ func (n *node[E]) ascend(from uint64, s span, fn func(pos uint64, e E) bool) boo
 	return true
 }
 
-// CountRange is the number of elements with from <= position < to, in O(log n).
-func (t *Table[E]) CountRange(from, to uint64) int {
+// CountRange is the number of records with from <= position < to, in O(log n).
+func (t *Table[P]) CountRange(from, to uint64) int {
 	if to <= from {
 		return 0
 	}
 	return t.rank(to) - t.rank(from)
 }
 
-// rank is the number of elements with a position below pos.
-func (t *Table[E]) rank(pos uint64) int {
+// rank is the number of records with a position below pos.
+func (t *Table[P]) rank(pos uint64) int {
 	n, before, s := &t.root, 0, everything
 	for n.in != nil {
-		i := childIndex(n.in, pos, "", &s)
+		i := n.in.child(pos, nil, &s)
 		for _, c := range n.in.counts[:i] {
 			before += c
 		}
@@ -99,11 +107,11 @@ func (t *Table[E]) rank(pos uint64) int {
 	return before + n.firstSlot(pos, s)
 }
 
-// At returns the element of that rank, counted from 0, in O(log n). With a random
-// rank it is an even pick among all elements.
-func (t *Table[E]) At(rank int) (pos uint64, e E, ok bool) {
+// At returns the record of that rank, counted from 0, in O(log n). With a random
+// rank it is an even pick among all records.
+func (t *Table[P]) At(rank int) (pos uint64, r Record[P], ok bool) {
 	if rank < 0 || rank >= t.size {
-		return 0, e, false
+		return 0, r, false
 	}
 	n := &t.root
 	for n.in != nil {
@@ -114,8 +122,8 @@ func (t *Table[E]) At(rank int) (pos uint64, e E, ok bool) {
 		}
 		n = &n.in.kids[i]
 	}
-	return n.slots[rank].pos, n.slots[rank].e, true
+	return n.pos(rank), n.record(rank), true
 }
 
-// Min returns the first element.
-func (t *Table[E]) Min() (pos uint64, e E, ok bool) { return t.At(0) }
+// Min returns the first record.
+func (t *Table[P]) Min() (pos uint64, r Record[P], ok bool) { return t.At(0) }

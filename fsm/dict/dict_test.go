@@ -2,6 +2,7 @@ package dict
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/rand"
@@ -11,66 +12,55 @@ import (
 	"testing"
 )
 
-// item is an element as the keyspace has them: 24 bytes with pointers.
-type item struct {
-	key string
-	val *int
-}
-
-func (it item) Key() string { return it.key }
-
 // model is what a table must be like: a sorted slice, copied to take a snapshot.
 type model []entry
 
 type entry struct {
-	pos uint64
-	it  item
+	pos       uint64
+	key, data string
+	ref       *int
 }
 
 func (m model) find(pos uint64, key string) (int, bool) {
-	return slices.BinarySearchFunc(m, entry{pos, item{key: key}}, func(a, b entry) int {
-		if a.pos != b.pos {
-			if a.pos < b.pos {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.it.key, b.it.key)
+	return slices.BinarySearchFunc(m, entry{pos: pos, key: key}, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.pos, b.pos), strings.Compare(a.key, b.key))
 	})
 }
 
-func (m *model) put(pos uint64, it item) (old item, replaced bool) {
-	i, found := m.find(pos, it.key)
+func (m *model) put(e entry) {
+	i, found := m.find(e.pos, e.key)
 	if found {
-		old, (*m)[i].it = (*m)[i].it, it
-		return old, true
+		(*m)[i] = e
+		return
 	}
-	*m = slices.Insert(*m, i, entry{pos, it})
-	return old, false
+	*m = slices.Insert(*m, i, e)
 }
 
-func (m *model) delete(pos uint64, key string) (old item, ok bool) {
+func (m *model) delete(pos uint64, key string) (ok bool) {
 	i, found := m.find(pos, key)
 	if found {
-		old = (*m)[i].it
 		*m = slices.Delete(*m, i, i+1)
 	}
-	return old, found
+	return found
 }
 
-func entries(t *Table[item]) model {
+func asEntry(pos uint64, r Record[int]) entry {
+	return entry{pos, string(r.Key), string(r.Data), r.Ref}
+}
+
+func entries(t *Table[int]) model {
 	var got model
-	t.Ascend(0, func(pos uint64, it item) bool {
-		got = append(got, entry{pos, it})
+	t.Ascend(0, func(pos uint64, r Record[int]) bool {
+		got = append(got, asEntry(pos, r))
 		return true
 	})
 	return got
 }
 
-func equal(tb testing.TB, what string, tab *Table[item], want model) {
+func equal(tb testing.TB, what string, tab *Table[int], want model) {
 	tb.Helper()
 	if got := entries(tab); !slices.Equal(got, want) {
-		tb.Fatalf("%s: table holds %d elements, model %d, or they differ", what, len(got), len(want))
+		tb.Fatalf("%s: table holds %d records, model %d, or they differ", what, len(got), len(want))
 	}
 	if tab.Len() != len(want) {
 		tb.Fatalf("%s: Len = %d, want %d", what, tab.Len(), len(want))
@@ -78,18 +68,18 @@ func equal(tb testing.TB, what string, tab *Table[item], want model) {
 	check(tb, tab)
 }
 
-// check tests what the comments of node promise.
-func check[E Element](tb testing.TB, t *Table[E]) {
+// check tests what the comments of node and inner promise.
+func check(tb testing.TB, t *Table[int]) {
 	tb.Helper()
 	if t.size == 0 {
-		if t.root.in != nil || len(t.root.slots) != 0 || t.root.slots != nil && t.root.epoch == t.epoch {
+		if t.root.in != nil || t.root.n != 0 || t.root.page != nil && t.root.epoch == t.epoch {
 			tb.Fatal("an empty table holds memory")
 		}
 		return
 	}
 	depth := -1
-	var walk func(n node[E], d int, newest uint64) int
-	walk = func(n node[E], d int, newest uint64) int {
+	var walk func(n *node[int], d int, newest uint64) int
+	walk = func(n *node[int], d int, newest uint64) int {
 		if n.epoch > newest {
 			tb.Fatalf("node of epoch %d below one of %d", n.epoch, newest)
 		}
@@ -98,15 +88,8 @@ func check[E Element](tb testing.TB, t *Table[E]) {
 				tb.Fatalf("leaves at depth %d and %d", depth, d)
 			}
 			depth = d
-			if len(n.slots) == 0 || len(n.slots) > maxLeaf {
-				tb.Fatalf("leaf with %d elements", len(n.slots))
-			}
-			for _, s := range n.slots[len(n.slots):cap(n.slots)] {
-				if any(s) != any(slot[E]{}) {
-					tb.Fatal("a freed slot still holds its element")
-				}
-			}
-			return len(n.slots)
+			checkLeaf(tb, n)
+			return int(n.n)
 		}
 		in := n.in
 		k := len(in.kids)
@@ -114,21 +97,54 @@ func check[E Element](tb testing.TB, t *Table[E]) {
 			tb.Fatalf("inner node with %d children, %d separators, %d counts", k, len(in.pos), len(in.counts))
 		}
 		for _, kid := range in.kids[k:cap(in.kids)] {
-			if kid.in != nil || kid.slots != nil {
+			if kid.in != nil || kid.page != nil || kid.refs != nil {
 				tb.Fatal("a freed child slot still holds its node")
 			}
 		}
 		sum := 0
-		for i, kid := range in.kids {
-			if got := walk(kid, d+1, n.epoch); got != in.counts[i] {
+		for i := range in.kids {
+			if got := walk(&in.kids[i], d+1, n.epoch); got != in.counts[i] {
 				tb.Fatalf("counts[%d] = %d, the child holds %d", i, in.counts[i], got)
 			}
 			sum += in.counts[i]
 		}
 		return sum
 	}
-	if got := walk(t.root, 0, t.epoch); got != t.size {
+	if got := walk(&t.root, 0, t.epoch); got != t.size {
 		tb.Fatalf("size = %d, leaves hold %d", t.size, got)
+	}
+}
+
+// checkLeaf looks at every byte of a page: each belongs to a slot, to one record, is
+// free or dead.
+func checkLeaf(tb testing.TB, n *node[int]) {
+	tb.Helper()
+	if n.n == 0 || n.n > 1 && n.used() > maxPage || n.n > 1 && len(n.page) > maxPage {
+		tb.Fatalf("leaf of %d records with %d bytes in use, its page has %d", n.n, n.used(), len(n.page))
+	}
+	if n.refs != nil && len(n.refs.of) != int(n.n) {
+		tb.Fatalf("%d records, %d pointers", n.n, len(n.refs.of))
+	}
+	taken := make([]bool, len(n.page))
+	records := 0
+	for i := range int(n.n) {
+		from := len(n.page) - len(n.raw(i))
+		if from < int(n.low) {
+			tb.Fatalf("a record at %d, below %d", from, n.low)
+		}
+		for at := from; at < from+n.sizeOf(i); at++ {
+			if taken[at] {
+				tb.Fatal("two records share a byte")
+			}
+			taken[at] = true
+			records++
+		}
+	}
+	if free := int(n.low) - int(n.n)*slotSize; free < 0 {
+		tb.Fatalf("slots and records overlap by %d", -free)
+	}
+	if dead := len(n.page) - int(n.low) - records; dead != int(n.dead) {
+		tb.Fatalf("%d dead bytes, counted as %d", dead, n.dead)
 	}
 }
 
@@ -158,40 +174,49 @@ var pickers = []struct {
 	}},
 }
 
+// randomData is of any length, now and then one that no page shares.
+func randomData(r *rand.Rand) string {
+	n := []int{0, 8, 8, 64, 64, 64, r.Intn(130), r.Intn(300), r.Intn(3000)}[r.Intn(9)]
+	if r.Intn(300) == 0 {
+		n = 2*maxPage + r.Intn(3*maxPage)
+	}
+	return strings.Repeat(string(rune('a'+r.Intn(26))), n)
+}
+
 // Phases of growing and shrinking, with snapshots in between that must stay as they were.
 func TestAgainstModel(t *testing.T) {
 	for _, p := range pickers {
 		t.Run(p.name, func(t *testing.T) {
 			r := rand.New(rand.NewSource(1))
-			var tab Table[item]
+			var tab Table[int]
+			var c Cursor[int]
 			var want model
 			type shot struct {
-				tab  *Table[item]
+				tab  *Table[int]
 				want model
 			}
 			var shots []shot
 			for i := range 16000 {
 				pos, key := p.pick(r)
 				grow := i/4000%2 == 0
+				checkSeek(t, &c, &tab, want, pos, key)
 				if r.Intn(10) < 7 == grow {
-					it := item{key, new(int)}
-					old, replaced := tab.Put(pos, it)
-					wantOld, wantReplaced := want.put(pos, it)
-					if old != wantOld || replaced != wantReplaced {
-						t.Fatalf("Put(%d, %q) = %v, %v, want %v, %v", pos, key, old, replaced, wantOld, wantReplaced)
+					e := entry{pos, key, randomData(r), nil}
+					if r.Intn(4) == 0 {
+						e.ref = new(int)
 					}
-				} else {
-					old, ok := tab.Delete(pos, []byte(key))
-					wantOld, wantOK := want.delete(pos, key)
-					if old != wantOld || ok != wantOK {
-						t.Fatalf("Delete(%d, %q) = %v, %v, want %v, %v", pos, key, old, ok, wantOld, wantOK)
-					}
+					cut := r.Intn(len(e.data) + 1)
+					c.Put([]byte(key), []byte(e.data[:cut]), []byte(e.data[cut:]), e.ref)
+					want.put(e)
+					checkSeek(t, &c, &tab, want, pos, key)
+				} else if ok, wantOK := c.Delete(), want.delete(pos, key); ok != wantOK {
+					t.Fatalf("Delete of (%d, %q) = %v, want %v", pos, key, ok, wantOK)
 				}
 				queries(t, r, &tab, want, p.pick)
 				if r.Intn(1000) == 0 {
 					shots = append(shots, shot{tab.Snapshot(), slices.Clone(want)})
 				}
-				if i%5000 == 0 {
+				if i%1000 == 0 {
 					equal(t, "table", &tab, want)
 				}
 			}
@@ -208,12 +233,36 @@ func TestAgainstModel(t *testing.T) {
 	}
 }
 
-func queries(t *testing.T, r *rand.Rand, tab *Table[item], want model, pick picker) {
+// checkSeek seeks, now and then by a probe among others, which may be outdated.
+func checkSeek(t *testing.T, c *Cursor[int], tab *Table[int], want model, pos uint64, key string) {
+	t.Helper()
+	var p *Probe[int]
+	if tab.writes%3 > 0 {
+		probes := []Probe[int]{{Table: tab, Pos: pos + 1}, {Table: tab, Pos: pos}, {Table: New[int](), Pos: pos}}
+		Warm(probes[:1+tab.writes%3])
+		p = &probes[1]
+		if r, ok := tab.GetWarm(p, []byte(key)); ok != c.Seek(tab, pos, []byte(key), nil) || ok && asEntry(pos, r) != asEntry(pos, c.Record()) {
+			t.Fatalf("GetWarm(%d, %q) = %v, %v", pos, key, r, ok)
+		}
+		*c = Cursor[int]{}
+	}
+	var got Record[int]
+	ok := c.Seek(tab, pos, []byte(key), p)
+	if ok {
+		got = c.Record()
+	}
+	i, wantOK := want.find(pos, key)
+	if ok != wantOK || ok && asEntry(pos, got) != want[i] {
+		t.Fatalf("Seek(%d, %q) = %v, %v, want ok = %v", pos, key, got, ok, wantOK)
+	}
+}
+
+func queries(t *testing.T, r *rand.Rand, tab *Table[int], want model, pick picker) {
 	t.Helper()
 	pos, key := pick(r)
 	got, ok := tab.Get(pos, []byte(key))
 	i, wantOK := want.find(pos, key)
-	if ok != wantOK || ok && got != want[i].it {
+	if ok != wantOK || ok && asEntry(pos, got) != want[i] {
 		t.Fatalf("Get(%d, %q) = %v, %v, want ok = %v", pos, key, got, ok, wantOK)
 	}
 	from, _ := pick(r)
@@ -225,48 +274,62 @@ func queries(t *testing.T, r *rand.Rand, tab *Table[item], want model, pick pick
 	}
 	rank := r.Intn(len(want)+2) - 1
 	pos, got, ok = tab.At(rank)
-	if wantOK = rank >= 0 && rank < len(want); ok != wantOK || ok && (entry{pos, got} != want[rank]) {
+	if wantOK = rank >= 0 && rank < len(want); ok != wantOK || ok && asEntry(pos, got) != want[rank] {
 		t.Fatalf("At(%d) = %d, %v, %v", rank, pos, got, ok)
 	}
 	pos, got, ok = tab.Min()
-	if ok != (len(want) > 0) || ok && (entry{pos, got} != want[0]) {
+	if ok != (len(want) > 0) || ok && asEntry(pos, got) != want[0] {
 		t.Fatalf("Min = %d, %v, %v", pos, got, ok)
 	}
 	n := 0
-	tab.Ascend(from, func(pos uint64, it item) bool {
-		if (entry{pos, it}) != want[lo+n] {
-			t.Fatalf("Ascend(%d): element %d is %d %q", from, n, pos, it.key)
+	tab.Ascend(from, func(pos uint64, r Record[int]) bool {
+		if asEntry(pos, r) != want[lo+n] {
+			t.Fatalf("Ascend(%d): record %d is %d %q", from, n, pos, r.Key)
 		}
 		n++
 		return n < 5
 	})
 	if n != min(5, len(want)-lo) {
-		t.Fatalf("Ascend(%d) gave %d elements, want %d", from, n, min(5, len(want)-lo))
+		t.Fatalf("Ascend(%d) gave %d records, want %d", from, n, min(5, len(want)-lo))
 	}
 }
 
-func emptyOut(t *testing.T, r *rand.Rand, tab *Table[item], want model) {
+// put stores a record, wherever it belongs.
+func put(tab *Table[int], pos uint64, key, data string) {
+	var c Cursor[int]
+	c.Seek(tab, pos, []byte(key), nil)
+	c.Put([]byte(key), nil, []byte(data), nil)
+}
+
+// remove deletes a record and says whether it was there.
+func remove(tab *Table[int], pos uint64, key string) bool {
+	var c Cursor[int]
+	c.Seek(tab, pos, []byte(key), nil)
+	return c.Delete()
+}
+
+func emptyOut(t *testing.T, r *rand.Rand, tab *Table[int], want model) {
 	t.Helper()
 	for _, i := range r.Perm(len(want)) {
-		if _, ok := tab.Delete(want[i].pos, []byte(want[i].it.key)); !ok {
-			t.Fatalf("Delete(%d, %q) found nothing", want[i].pos, want[i].it.key)
+		if !remove(tab, want[i].pos, want[i].key) {
+			t.Fatalf("Delete of (%d, %q) found nothing", want[i].pos, want[i].key)
 		}
 		if i%64 == 0 {
 			check(t, tab)
 		}
 	}
 	equal(t, "emptied", tab, nil)
-	if _, replaced := tab.Put(1, item{key: "again"}); replaced || tab.Len() != 1 {
-		t.Errorf("after a Put into the emptied table: replaced %v, Len %d", replaced, tab.Len())
+	if put(tab, 1, "again", ""); tab.Len() != 1 {
+		t.Errorf("after a Put into the emptied table: Len %d", tab.Len())
 	}
 }
 
 func TestEmpty(t *testing.T) {
-	tab := New[item]()
+	tab := New[int]()
 	if _, ok := tab.Get(0, nil); ok {
 		t.Error("Get found something")
 	}
-	if _, ok := tab.Delete(0, nil); ok {
+	if remove(tab, 0, "") {
 		t.Error("Delete found something")
 	}
 	if _, _, ok := tab.Min(); ok {
@@ -277,64 +340,215 @@ func TestEmpty(t *testing.T) {
 	}
 	equal(t, "empty", tab, nil)
 	s := tab.Snapshot()
-	tab.Put(0, item{})
+	put(tab, 0, "", "")
 	equal(t, "snapshot of the empty table", s, nil)
 	equal(t, "empty key", tab, model{{}})
 }
 
-// Leaves and inner nodes stay well filled, whatever the order of inserts.
+// A cursor that stands where the table was changed meanwhile by another one, or that
+// deleted its record, must not write there.
+func TestCursorAfterOtherWrites(t *testing.T) {
+	var tab Table[int]
+	var a, b Cursor[int]
+	for i := range 100 {
+		put(&tab, uint64(i), "k", "")
+	}
+	a.Seek(&tab, 50, []byte("k"), nil)
+	b.Seek(&tab, 10, []byte("k"), nil)
+	if !b.Delete() || b.Delete() || a.Delete() {
+		t.Error("of three deletes, the first alone is right")
+	}
+	if ok := a.Seek(&tab, 50, []byte("k"), nil); !ok || !a.Delete() || tab.Len() != 98 {
+		t.Errorf("after another Seek: found %v, %d left", ok, tab.Len())
+	}
+	// A key of a position that nobody has belongs there whatever it is; one of a
+	// position that somebody has does not.
+	a.Seek(&tab, 50, []byte("a"), nil)
+	a.Put([]byte("a"), nil, nil, nil)
+	if a.Seek(&tab, 50, []byte("b"), nil) {
+		t.Error("found what is not there")
+	}
+	a.Put([]byte("b"), nil, nil, nil)
+	if pos, r, _ := tab.At(tab.CountRange(0, 50) + 1); pos != 50 || string(r.Key) != "b" {
+		t.Errorf("the second of position 50 is (%d, %q)", pos, r.Key)
+	}
+	check(t, &tab)
+}
+
+// Probes that were warmed together are used one after the other, while what is done
+// at each moves, copies and splits what the later ones found.
+func TestOutdatedProbes(t *testing.T) {
+	r := rand.New(rand.NewSource(7))
+	var tab Table[int]
+	var c Cursor[int]
+	var want model
+	pick := pickers[0].pick
+	for round := range 3000 {
+		var probes []Probe[int]
+		var keys []string
+		for range 16 {
+			pos, key := pick(r)
+			probes, keys = append(probes, Probe[int]{Table: &tab, Pos: pos}), append(keys, key)
+		}
+		Warm(probes)
+		for i := range probes {
+			p, key := &probes[i], keys[i]
+			got, ok := tab.GetWarm(p, []byte(key))
+			at, wantOK := want.find(p.Pos, key)
+			if ok != wantOK || ok && asEntry(p.Pos, got) != want[at] {
+				t.Fatalf("GetWarm(%d, %q) = %v, %v, want ok = %v", p.Pos, key, got, ok, wantOK)
+			}
+			if c.Seek(&tab, p.Pos, []byte(key), p) != ok {
+				t.Fatalf("Seek(%d, %q) = %v", p.Pos, key, !ok)
+			}
+			if ok && r.Intn(4) == round/500%2 {
+				c.Delete()
+				want.delete(p.Pos, key)
+			} else {
+				e := entry{p.Pos, key, randomData(r), nil}
+				c.Put([]byte(key), nil, []byte(e.data), nil)
+				want.put(e)
+			}
+		}
+		if r.Intn(20) == 0 {
+			tab.Snapshot()
+		}
+		if round%100 == 0 {
+			equal(t, "table", &tab, want)
+		}
+	}
+}
+
+// Append builds what Put builds, and refuses what is out of order.
+func TestAppend(t *testing.T) {
+	r := rand.New(rand.NewSource(3))
+	var tab Table[int]
+	var c Cursor[int]
+	var want model
+	pos := uint64(0)
+	for i := range 30_000 {
+		if r.Intn(3) > 0 {
+			pos += uint64(r.Intn(1000))
+		}
+		e := entry{pos, fmt.Sprintf("%06d", i), randomData(r), nil}
+		if r.Intn(50) == 0 {
+			e.ref = new(int)
+		}
+		if !c.Append(&tab, pos, []byte(e.key), []byte(e.data), nil, e.ref) {
+			t.Fatalf("record %d was refused", i)
+		}
+		want = append(want, e)
+		if r.Intn(100) == 0 {
+			old := want[r.Intn(len(want))]
+			if c.Append(&tab, old.pos, []byte(old.key), nil, nil, nil) {
+				t.Fatal("a record of before was taken")
+			}
+			checkSeek(t, &c, &tab, want, old.pos, old.key)
+		}
+		if r.Intn(3000) == 0 {
+			s := tab.Snapshot()
+			defer equal(t, "snapshot", s, slices.Clone(want))
+		}
+	}
+	equal(t, "appended", &tab, want)
+	last := entry{pos: ^uint64(0), key: "z"}
+	for _, e := range []entry{{pos: last.pos}, last} {
+		if !c.Append(&tab, e.pos, []byte(e.key), nil, nil, nil) || c.Append(&tab, e.pos, []byte(e.key), nil, nil, nil) {
+			t.Errorf("%v is to be taken once", e)
+		}
+	}
+	if c.Append(&tab, last.pos, []byte("y"), nil, nil, nil) {
+		t.Error("taken before the last one")
+	}
+	emptyOut(t, r, &tab, entries(&tab))
+}
+
+// Pages stay well filled, whatever the order of inserts.
 func TestOccupancy(t *testing.T) {
 	const n = 100_000
 	cases := []struct {
 		name string
 		pos  func(i int) uint64
-		want float64 // elements per leaf, as a share of maxLeaf
+		want float64 // of the pages' bytes
 	}{
-		{"ascending", func(i int) uint64 { return uint64(i) }, 0.99},
-		{"descending", func(i int) uint64 { return uint64(n - i) }, 0.99},
-		{"random", func(i int) uint64 { return Hasher{}.Hash(fmt.Append(nil, i)) }, 0.65},
-		{"one position", func(int) uint64 { return 7 }, 0.45},
+		{"ascending", func(i int) uint64 { return uint64(i) }, 0.98},
+		{"descending", func(i int) uint64 { return uint64(n - i) }, 0.85},
+		{"random", func(i int) uint64 { return Hasher{}.Hash(fmt.Append(nil, i)) }, 0.88},
+		{"one position", func(int) uint64 { return 7 }, 0.85},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			var tab Table[item]
+			var tab Table[int]
 			for i := range n {
-				tab.Put(c.pos(i), item{key: fmt.Sprintf("%08d", i)})
+				put(&tab, c.pos(i), fmt.Sprintf("%08d", i), strings.Repeat("v", 64))
 			}
 			check(t, &tab)
-			if got := float64(n) / float64(leaves(tab.root)) / maxLeaf; got < c.want {
-				t.Errorf("leaves are filled to %.2f, want %.2f", got, c.want)
+			if got, _ := filling(&tab.root); got < c.want {
+				t.Errorf("pages are filled to %.2f, want %.2f", got, c.want)
 			}
 			for i := range n {
 				if i%10 != 0 {
-					tab.Delete(c.pos(i), fmt.Appendf(nil, "%08d", i))
+					remove(&tab, c.pos(i), fmt.Sprintf("%08d", i))
 				}
 			}
 			check(t, &tab)
-			if got := float64(n/10) / float64(leaves(tab.root)) / maxLeaf; got < 0.25 {
-				t.Errorf("after the deletes leaves are filled to %.2f", got)
+			if got, used := filling(&tab.root); got < 0.5 || used < maxPage/4 {
+				t.Errorf("after the deletes pages are filled to %.2f, with %.0f bytes each", got, used)
 			}
 		})
 	}
 }
 
-func leaves(n node[item]) int {
-	if n.in == nil {
-		return 1
+// filling is which part of the pages is in use, and how much of a page.
+func filling(n *node[int]) (part, bytes float64) {
+	pages, used, size := 0, 0, 0
+	var walk func(n *node[int])
+	walk = func(n *node[int]) {
+		if n.in == nil {
+			pages, used, size = pages+1, used+n.used(), size+len(n.page)
+			return
+		}
+		for i := range n.in.kids {
+			walk(&n.in.kids[i])
+		}
 	}
-	sum := 0
-	for _, kid := range n.in.kids {
-		sum += leaves(kid)
-	}
-	return sum
+	walk(n)
+	return float64(used) / float64(size), float64(used) / float64(pages)
 }
 
-// A separator that aliased an element's key would keep the whole value alive.
-func TestSeparatorsKeepNothingAlive(t *testing.T) {
+// A record whose length keeps changing must neither let its page grow without end nor
+// cost a new page each time.
+func TestChangingLengths(t *testing.T) {
+	var tab Table[int]
+	var c Cursor[int]
+	for i := range 1000 {
+		put(&tab, uint64(i), "key", strings.Repeat("v", 64))
+	}
+	r := rand.New(rand.NewSource(1))
+	data := make([]byte, 128)
+	one := func() {
+		c.Seek(&tab, uint64(r.Intn(1000)), []byte("key"), nil)
+		c.Put([]byte("key"), nil, data[:60+r.Intn(10)], nil)
+	}
+	for range 100_000 {
+		one()
+	}
+	check(t, &tab)
+	if got, _ := filling(&tab.root); got < 0.7 {
+		t.Errorf("pages are filled to %.2f", got)
+	}
+	if n := testing.AllocsPerRun(10_000, one); n > 0 { // rounded down
+		t.Errorf("a change of length allocates %v times", n)
+	}
+}
+
+// A separator that were longer than it must be would cost memory, and one that
+// aliased a record's key would keep its page alive.
+func TestSeparatorsAreShort(t *testing.T) {
 	long := strings.Repeat("x", 1000)
-	var tab Table[item]
+	var tab Table[int]
 	for i := range 500 {
-		tab.Put(1, item{key: fmt.Sprintf("%03d", i) + long})
+		put(&tab, 1, fmt.Sprintf("%03d", i)+long, "")
 	}
 	for _, k := range tab.root.in.keys[1:] {
 		if len(k) > 3 {
@@ -344,12 +558,13 @@ func TestSeparatorsKeepNothingAlive(t *testing.T) {
 }
 
 func TestSnapshotIsReadOnly(t *testing.T) {
-	var tab Table[item]
-	tab.Put(1, item{key: "a"})
+	var tab Table[int]
+	put(&tab, 1, "a", "")
 	s := tab.Snapshot()
 	for name, write := range map[string]func(){
-		"Put":    func() { s.Put(1, item{key: "b"}) },
-		"Delete": func() { s.Delete(1, []byte("a")) },
+		"Put":    func() { put(s, 1, "b", "") },
+		"Delete": func() { remove(s, 1, "a") },
+		"Append": func() { new(Cursor[int]).Append(s, 2, nil, nil, nil, nil) },
 	} {
 		func() {
 			defer func() {
@@ -367,23 +582,23 @@ func TestSnapshotIsReadOnly(t *testing.T) {
 
 // Readers of snapshots run while the writer goes on; -race does the checking.
 func TestReadersBesideWriter(t *testing.T) {
-	var tab Table[item]
+	var tab Table[int]
 	var wg sync.WaitGroup
 	for i := range 30_000 {
-		pos := uint64(i) * 0x9E3779B97F4A7C15
-		tab.Put(pos, item{key: fmt.Sprint(i)})
+		put(&tab, uint64(i)*0x9E3779B97F4A7C15, fmt.Sprint(i), "data")
+		j := i / 2
+		put(&tab, uint64(j)*0x9E3779B97F4A7C15, fmt.Sprint(j), "Data")
 		if i%3 == 0 {
-			j := i / 2
-			tab.Delete(uint64(j)*0x9E3779B97F4A7C15, []byte(fmt.Sprint(j)))
+			remove(&tab, uint64(j)*0x9E3779B97F4A7C15, fmt.Sprint(j))
 		}
 		if i%2000 == 1999 {
 			s := tab.Snapshot()
 			want := tab.Len()
 			wg.Go(func() {
 				n := 0
-				s.Ascend(0, func(uint64, item) bool { n++; return true })
+				s.Ascend(0, func(_ uint64, r Record[int]) bool { n += len(r.Data) / 4; return true })
 				if n != want || s.CountRange(0, ^uint64(0)) != want {
-					t.Errorf("a snapshot of %d elements shows %d", want, n)
+					t.Errorf("a snapshot of %d records shows %d", want, n)
 				}
 				s.Snapshot().At(n / 2)
 			})
@@ -394,44 +609,48 @@ func TestReadersBesideWriter(t *testing.T) {
 
 // After a snapshot a write copies one path, not the table.
 func TestWriteAfterSnapshotCopiesOnlyAPath(t *testing.T) {
-	var tab Table[item]
+	var tab Table[int]
 	for i := range 100_000 {
-		tab.Put(uint64(i)*0x9E3779B97F4A7C15, item{key: fmt.Sprint(i)})
+		put(&tab, uint64(i)*0x9E3779B97F4A7C15, fmt.Sprint(i), "data")
 	}
 	s := tab.Snapshot()
 	pos := uint64(12345)
-	tab.Put(pos*0x9E3779B97F4A7C15, item{key: "12345", val: new(int)})
+	put(&tab, pos*0x9E3779B97F4A7C15, "12345", "Data")
 	fresh := 0
-	var compare func(a, b node[item])
-	compare = func(a, b node[item]) {
+	var compare func(a, b *node[int])
+	compare = func(a, b *node[int]) {
 		switch {
-		case a.in == nil && &a.slots[0] != &b.slots[0]:
+		case a.in == nil && &a.page[0] != &b.page[0]:
 			fresh++
 		case a.in != b.in:
 			fresh++
 			for i := range a.in.kids {
-				compare(a.in.kids[i], b.in.kids[i])
+				compare(&a.in.kids[i], &b.in.kids[i])
 			}
 		}
 	}
-	compare(s.root, tab.root)
+	compare(&s.root, &tab.root)
 	if fresh > 4 {
 		t.Errorf("one write copied %d nodes", fresh)
 	}
 }
 
-func TestGetDoesNotAllocate(t *testing.T) {
-	var tab Table[item]
+func TestAllocations(t *testing.T) {
+	var tab Table[int]
+	var c Cursor[int]
 	long := strings.Repeat("k", 100)
 	for i := range 1000 {
-		tab.Put(uint64(i%3), item{key: long + fmt.Sprint(i)})
+		put(&tab, uint64(i%3), long+fmt.Sprint(i), "data")
 	}
-	key := []byte(long + "777")
+	key, data := []byte(long+"777"), []byte("Data")
 	if n := testing.AllocsPerRun(100, func() { tab.Get(0, key) }); n != 0 {
 		t.Errorf("Get allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { tab.Put(0, item{key: long + "777"[:3]}) }); n > 1 {
-		t.Errorf("a replacing Put allocates %v times, want only the key's", n)
+	if n := testing.AllocsPerRun(100, func() {
+		c.Seek(&tab, 0, key, nil)
+		c.Put(key, nil, data, nil)
+	}); n != 0 {
+		t.Errorf("a replacing Put allocates %v times", n)
 	}
 }
 
@@ -439,23 +658,24 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte("0123456789abcdefghij"))
 	f.Add(bytes.Repeat([]byte{3, 1, 4, 1, 5, 9, 2, 6}, 200))
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		var tab Table[item]
+		var tab Table[int]
 		var want model
-		var shots []*Table[item]
+		var shots []*Table[int]
 		var wants []model
-		for ; len(ops) >= 4; ops = ops[4:] {
+		for ; len(ops) >= 5; ops = ops[5:] {
 			pos := uint64(ops[1] % 16)
 			key := string(ops[2:4])
+			data := strings.Repeat("d", int(ops[4])*int(ops[4])/8)
 			switch ops[0] % 8 {
 			case 0, 1, 2, 3: // a run of inserts, so that nodes split
 				for i := range int(ops[0] / 4) {
-					it := item{key: key + string(rune(i))}
-					tab.Put(pos, it)
-					want.put(pos, it)
+					e := entry{pos, key + string(rune(i)), data, nil}
+					put(&tab, pos, e.key, data)
+					want.put(e)
 				}
 			case 4, 5, 6:
 				for i := range int(ops[0] / 4) {
-					tab.Delete(pos, []byte(key+string(rune(i))))
+					remove(&tab, pos, key+string(rune(i)))
 					want.delete(pos, key+string(rune(i)))
 				}
 			case 7:
@@ -495,6 +715,26 @@ func TestHash(t *testing.T) {
 	for n, w := range want {
 		if got := h.Hash(data[:n]); got != w {
 			t.Errorf("Hash of %d bytes = %#016x, want %#016x", n, got, w)
+		}
+	}
+}
+
+// firstAt against a plain count, for every size and place.
+func TestFirstAt(t *testing.T) {
+	for size := 1; size <= maxInner; size++ {
+		n := &inner[int]{pos: make([]uint64, size)}
+		n.pos[0] = ^uint64(0) // never looked at
+		for i := 1; i < size; i++ {
+			n.pos[i] = uint64(i) / 2 * 10
+		}
+		for x := range uint64(5*size + 20) {
+			want := 1
+			for want < size && n.pos[want] < x {
+				want++
+			}
+			if got := n.firstAt(x); got != want {
+				t.Fatalf("among %d the first at %d is %d, want %d", size, x, got, want)
+			}
 		}
 	}
 }

@@ -1,60 +1,38 @@
 package dict
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 )
 
 const (
-	// maxLeaf fills a size class of the allocator with 24-byte elements (63*32 and
-	// the collector's 8 bytes are 2024 of 2048); DESIGN.md has other sizes' costs.
-	maxLeaf = 63
 	// maxInner is the most children of an inner node.
-	maxInner = 64
-	// Below a quarter a node is merged or filled up from its neighbour. A higher
-	// mark would make deletes and inserts in turn split and merge all the time.
-	minLeaf, minInner = maxLeaf / 4, maxInner / 4
-	// maxDepth holds more than 2^63 elements: every inner node but the root has at
+	maxInner = 256
+	// Below a quarter a node is merged or filled up from its neighbour.
+	minInner = maxInner / 4
+	// maxDepth holds more than 2^63 records: every inner node but the root has at
 	// least minInner children.
-	maxDepth = 18
-	// window is the number of slots that a search looks at around its guess.
+	maxDepth = 12
+	// window is the number of positions that a search looks at around its guess.
 	window = 8
 )
 
-// slot is an element and its position, side by side because a lookup in a large
-// table costs what it misses in the cache: both are on the same line.
-type slot[E Element] struct {
-	pos uint64
-	e   E
-}
-
-// node is a leaf (in == nil) or leads to an inner node. Nodes lie in their parent's
-// array rather than behind pointers, which saves every lookup a miss in the cache.
-//
-// What a node refers to may be changed in place only in the epoch that it carries;
-// otherwise it is copied first, and no array is ever shared by two copies.
-type node[E Element] struct {
-	epoch uint64
-	slots []slot[E] // leaf only
-	in    *inner[E]
-}
-
-// inner is an inner node: four slices of the same length. All elements below
-// kids[i] are at or above the separator (pos[i], keys[i]) and below the next one.
-type inner[E Element] struct {
-	kids []node[E]
+// inner is an inner node: four slices of the same length. All records below kids[i]
+// are at or above the separator (pos[i], keys[i]) and below the next one.
+type inner[P any] struct {
+	kids []node[P]
 	// pos and keys are the separators; the first is never looked at. A key is empty
-	// unless elements on both sides share the position, and never aliases an
-	// element's, which would keep a deleted value alive.
+	// unless records on both sides share the position.
 	pos    []uint64
 	keys   []string
-	counts []int // elements below each child
+	counts []int // records below each child
 }
 
-// size is the number of elements at and below n.
-func (n *node[E]) size() int {
+// size is the number of records at and below n.
+func (n *node[P]) size() int {
 	if n.in == nil {
-		return len(n.slots)
+		return int(n.n)
 	}
 	sum := 0
 	for _, c := range n.in.counts {
@@ -65,55 +43,63 @@ func (n *node[E]) size() int {
 
 // own makes what n refers to writable. n itself must be already: it is the root, or
 // lies in an array of a node that is owned.
-func (n *node[E]) own(epoch uint64) {
+func (n *node[P]) own(epoch uint64) {
 	if n.epoch == epoch {
 		return
 	}
 	n.epoch = epoch
-	if n.in == nil {
-		n.slots = slices.Clone(n.slots)
+	if n.in != nil {
+		n.in = &inner[P]{
+			kids: slices.Clone(n.in.kids), pos: slices.Clone(n.in.pos),
+			keys: slices.Clone(n.in.keys), counts: slices.Clone(n.in.counts),
+		}
 		return
 	}
-	n.in = &inner[E]{
-		kids: slices.Clone(n.in.kids), pos: slices.Clone(n.in.pos),
-		keys: slices.Clone(n.in.keys), counts: slices.Clone(n.in.counts),
+	n.page = append([]byte(nil), n.page...)
+	if n.refs != nil {
+		n.refs = &refs[P]{of: slices.Clone(n.refs.of)}
 	}
 }
 
-// bytesOrString lets Get compare its []byte with keys without making a string.
-type bytesOrString interface{ ~string | ~[]byte }
-
-// span is what the separators on the way down say about a leaf's positions:
+// span is what the separators on the way down say about a node's positions:
 // lo <= position <= hi.
 type span struct{ lo, hi uint64 }
 
 var everything = span{0, ^uint64(0)}
 
-// guess is where x stands among n positions if they are spread evenly, as hashes are.
+// guess is where to begin a window among n positions: around the place of x if they
+// are spread evenly, as hashes are. n is at least window, and below 2^20.
 func (s span) guess(x uint64, n int) int {
-	g := int(float64(x-s.lo) / float64(s.hi-s.lo) * float64(n))
-	return max(0, min(g, n-1)) // also what an empty span gives
+	// Twelve bits of the distances are enough for a guess, and a short division takes
+	// half the time of a long one.
+	shift := uint(max(bits.Len64(s.hi-s.lo), 12) - 12)
+	g := int(uint32((x-s.lo)>>(shift&63))*uint32(n)/(uint32((s.hi-s.lo)>>(shift&63))|1)) - window/2
+	return max(0, min(g, n-window))
+}
+
+// below is 1 where position a is below x, computed without a branch.
+func below(a, x uint64) int {
+	_, borrow := bits.Sub64(a, x, 0)
+	return int(borrow)
 }
 
 // firstSlot is the index of the first slot at or above position x. It counts those
 // below x in a window around the guess, without a branch, so that the processor
 // fetches all lines of the window at once; halving from the middle would wait for
 // several lines of memory one after the other.
-func (n *node[E]) firstSlot(x uint64, s span) int {
-	p := n.slots
-	lo, hi := 0, len(p)
+func (n *node[P]) firstSlot(x uint64, s span) int {
+	lo, hi := 0, int(n.n)
 	if hi > window {
-		at := max(0, min(s.guess(x, hi)-window/2, hi-window))
-		below := uint64(0)
-		near := p[at : at+window]
-		for i := range near {
-			_, borrow := bits.Sub64(near[i].pos, x, 0)
-			below += borrow
+		at := s.guess(x, hi)
+		near := (*[window * slotSize]byte)(n.page[at*slotSize:])
+		count := 0
+		for i := range window {
+			count += below(binary.LittleEndian.Uint64(near[i*slotSize:i*slotSize+8]), x)
 		}
-		switch i := at + int(below); {
-		case below == 0:
+		switch i := at + count; count {
+		case 0:
 			hi = i
-		case below == window:
+		case window:
 			lo = i
 		default:
 			return i
@@ -121,7 +107,7 @@ func (n *node[E]) firstSlot(x uint64, s span) int {
 	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if p[mid].pos < x {
+		if n.pos(mid) < x {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -130,55 +116,26 @@ func (n *node[E]) firstSlot(x uint64, s span) int {
 	return lo
 }
 
-// firstAt is the index of the first position in p that is not below x. The loop
-// compiles to a conditional move; inner nodes stay in the cache, so that a branch
-// mispredicted every other time would be the larger cost.
-func firstAt(p []uint64, x uint64) int {
-	base, n := 0, len(p)
-	for n > 1 {
-		half := n >> 1
-		if p[base+half-1] < x {
-			base += half
-		}
-		n -= half
-	}
-	if n == 1 && p[base] < x {
-		base++
+// firstAt is the index of the first separator at or above position x, from index 1
+// on. Inner nodes stay in the cache, so that a branch mispredicted every other time
+// would be the larger cost: there is none that depends on a separator.
+func (n *inner[P]) firstAt(x uint64) int {
+	p := n.pos
+	base, left := 1, len(p)-1
+	for left > 0 {
+		half := (left + 1) >> 1
+		base += half & -below(p[base+half-1], x)
+		left -= half
 	}
 	return base
 }
 
-// elemIndex finds (pos, key) in a leaf, or where it would have to be inserted.
-func elemIndex[E Element, K bytesOrString](n *node[E], pos uint64, key K, s span) (int, bool) {
-	lo := n.firstSlot(pos, s)
-	if lo == len(n.slots) || n.slots[lo].pos != pos {
-		return lo, false
-	}
-	if n.slots[lo].e.Key() == string(key) {
-		return lo, true
-	}
-	hi := lo + 1 // a run of equal positions is short, unless the caller wants it long
-	for hi < len(n.slots) && n.slots[hi].pos == pos {
-		hi++
-	}
-	end := hi
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if n.slots[mid].e.Key() < string(key) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < end && n.slots[lo].e.Key() == string(key)
-}
-
-// childIndex is the index of the child that (pos, key) belongs to. It narrows s to
-// what the separators say about that child.
-func childIndex[E Element, K bytesOrString](n *inner[E], pos uint64, key K, s *span) int {
-	i := firstAt(n.pos[1:], pos) + 1 // the first separator at or above pos
+// child is the index of the child that (pos, key) belongs to. It narrows s to what
+// the separators say about that child.
+func (n *inner[P]) child(pos uint64, key []byte, s *span) int {
+	i := n.firstAt(pos) // the first separator at or above pos
 	if i < len(n.pos) && n.pos[i] == pos {
-		i = afterKey(n, i, key)
+		i = n.afterKey(i, key)
 	}
 	if i < len(n.pos) {
 		s.hi = n.pos[i]
@@ -191,7 +148,7 @@ func childIndex[E Element, K bytesOrString](n *inner[E], pos uint64, key K, s *s
 
 // afterKey is the index of the first separator above (pos[i], key), where i is the
 // first separator of that position.
-func afterKey[E Element, K bytesOrString](n *inner[E], i int, key K) int {
+func (n *inner[P]) afterKey(i int, key []byte) int {
 	lo, hi := i, i+1
 	for hi < len(n.pos) && n.pos[hi] == n.pos[i] {
 		hi++
@@ -207,44 +164,59 @@ func afterKey[E Element, K bytesOrString](n *inner[E], i int, key K) int {
 	return lo
 }
 
-// step is one inner node of a path from the root, and the child taken there.
-type step[E Element] struct {
-	n *node[E]
-	i int
+// append adds the children of right, which must not be used afterwards.
+func (n *inner[P]) append(right *inner[P]) {
+	n.kids = append(n.kids, right.kids...)
+	n.pos = append(n.pos, right.pos...)
+	n.keys = append(n.keys, right.keys...)
+	n.counts = append(n.counts, right.counts...)
 }
 
-// path is the way from the root to a leaf.
-type path[E Element] struct {
-	steps [maxDepth]step[E]
-	depth int
-	leaf  *node[E]
-	i     int // in the leaf: where the element is, or belongs
+// insertKid puts a child and its separator into an inner node.
+func (n *inner[P]) insertKid(i int, pos uint64, key string, kid node[P]) {
+	n.pos = insertAt(n.pos, i, pos)
+	n.keys = insertAt(n.keys, i, key)
+	n.kids = insertAt(n.kids, i, kid)
+	n.counts = insertAt(n.counts, i, kid.size())
 }
 
-// find follows (pos, key) down from the root.
-func find[E Element, K bytesOrString](t *Table[E], p *path[E], pos uint64, key K) (found bool) {
-	n, s := &t.root, everything
-	for n.in != nil {
-		i := childIndex(n.in, pos, key, &s)
-		p.steps[p.depth] = step[E]{n, i}
-		p.depth++
-		n = &n.in.kids[i]
+// drop takes out child i, which is empty or has given its records away.
+func (n *inner[P]) drop(i int) {
+	n.kids = slices.Delete(n.kids, i, i+1)
+	n.pos = slices.Delete(n.pos, i, i+1)
+	n.keys = slices.Delete(n.keys, i, i+1)
+	n.counts = slices.Delete(n.counts, i, i+1)
+	n.keys[0] = "" // the first separator says nothing
+}
+
+// cutTail takes the children from index at off n.
+func (n *inner[P]) cutTail(at int) *inner[P] {
+	tail := &inner[P]{
+		kids: cutTail(&n.kids, at), pos: cutTail(&n.pos, at),
+		keys: cutTail(&n.keys, at), counts: cutTail(&n.counts, at),
 	}
-	p.leaf = n
-	p.i, found = elemIndex(n, pos, key, s)
-	return found
+	tail.keys[0] = ""
+	return tail
 }
 
-// own makes every node of the path writable: what a snapshot may hold is replaced
-// by copies.
-func (t *Table[E]) own(p *path[E]) {
-	n := &t.root
-	for d := range p.steps[:p.depth] {
-		s := &p.steps[d]
-		s.n = n
-		n.own(t.epoch)
-		n = &n.in.kids[s.i]
+// insertAt is slices.Insert with growth by a quarter, not to double: nodes would be
+// half empty.
+func insertAt[T any](s []T, i int, v T) []T {
+	if len(s) == cap(s) {
+		grown := slices.Grow([]T(nil), len(s)+len(s)/4+2)
+		s = append(grown, s...)
 	}
-	n.own(t.epoch)
-	p.leaf = n
+	s = s[:len(s)+1]
+	copy(s[i+1:], s[i:])
+	s[i] = v
+	return s
+}
+
+// cutTail takes everything from index at off *s and returns it in an array of its
+// own. The freed slots are cleared, for the collector.
+func cutTail[T any](s *[]T, at int) []T {
+	tail := slices.Clone((*s)[at:])
+	clear((*s)[at:])
+	*s = (*s)[:at]
+	return tail
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // The form of a batch (numbers are varints unless a size is given):
@@ -170,16 +171,33 @@ func appendBytes(dst, b []byte) []byte {
 // Decode reads the binary form of a batch. Keys and arguments alias data, with
 // their capacity cut, so data must not be changed afterwards. The error is
 // ErrVersion or ErrCorrupt, wrapped.
-func Decode(data []byte) (*Batch, error) {
-	d := decoder{rest: data}
-	b := d.batch()
-	if d.err == nil && len(d.rest) > 0 {
-		d.corrupt("bytes behind its end")
+func Decode(data []byte) (*Batch, error) { return new(Decoder).Decode(data) }
+
+// Decoder decodes one batch after the other into the same memory. The zero value is
+// ready for use.
+type Decoder struct {
+	d     decoder
+	batch Batch
+}
+
+// Decode is the function of that name, but what it returns is valid only until the
+// next call.
+func (d *Decoder) Decode(data []byte) (*Batch, error) {
+	ps := d.batch.Proposals[:0]
+	if cap(ps) > keptElements {
+		ps = nil
 	}
-	if d.err != nil {
-		return nil, d.err
+	d.d.begin(data)
+	d.batch = d.d.batch(ps)
+	err := d.d.err
+	if err == nil && len(d.d.rest) > 0 {
+		d.d.corrupt("bytes behind its end")
+		err = d.d.err
 	}
-	return b, nil
+	if err != nil {
+		return nil, err
+	}
+	return &d.batch, nil
 }
 
 // decoder reads from rest. After the first error it reads only zeros.
@@ -190,20 +208,27 @@ type decoder struct {
 	args slab[[]byte]
 }
 
-func (d *decoder) batch() *Batch {
+func (d *decoder) begin(data []byte) {
+	d.rest, d.err = data, nil
+	d.cmds.reset()
+	d.args.reset()
+}
+
+// batch reads a batch, whose proposals go into the room of ps.
+func (d *decoder) batch(ps []Proposal) Batch {
 	version := d.number()
 	if d.err == nil && (version == 0 || version > Version) {
 		d.err = fmt.Errorf("%w: version %d, this program knows up to %d", ErrVersion, version, Version)
 	}
 	d.flags(knownBatchFlags)
-	b := &Batch{Version: uint16(version), ID: d.fixed(), Now: d.signed()}
+	b := Batch{Version: uint16(version), ID: d.fixed(), Now: d.signed(), Proposals: ps}
 	n := d.count()
 	if d.err != nil || n == 0 {
 		return b
 	}
 	// A proposal in memory is far larger than in binary form, so room is made as
 	// they really come.
-	b.Proposals = make([]Proposal, 0, min(n, 128))
+	b.Proposals = slices.Grow(b.Proposals, min(n, 128))
 	for range n {
 		p := d.proposal()
 		if d.err != nil {
@@ -231,6 +256,7 @@ func (d *decoder) proposal() Proposal {
 	}
 	p.Commands = d.cmds.take(d.count(), len(d.rest))
 	for i := range p.Commands {
+		p.Commands[i] = Command{} // there may be an older one
 		if flags&flagSeveralDBs != 0 {
 			if db := d.db(); db != p.DB {
 				p.Commands[i].In(db)
@@ -326,15 +352,36 @@ func (d *decoder) bytes() []byte {
 }
 
 // slab hands out slices of one larger allocation: a batch has hundreds of small ones.
-type slab[T any] struct{ free []T }
+// Their elements are whatever was there before.
+type slab[T any] struct {
+	buf  []T
+	used int // of buf
+	need int // elements handed out since the last reset
+}
+
+// keptElements is how many elements of each kind are kept from one batch to the next:
+// the memory of a huge one must not stay for ever.
+const keptElements = 1 << 16
+
+// reset takes back all that was handed out.
+func (s *slab[T]) reset() {
+	switch {
+	case s.need > keptElements:
+		s.buf = nil
+	case s.need > len(s.buf): // the next batch is probably like the last one
+		s.buf = make([]T, s.need)
+	}
+	s.used, s.need = 0, 0
+}
 
 // take returns n elements. No more than most are ever needed, this call's and all
 // later ones' together.
 func (s *slab[T]) take(n, most int) []T {
-	if n > len(s.free) {
-		s.free = make([]T, max(n, min(128, most)))
+	if n > len(s.buf)-s.used {
+		s.buf, s.used = make([]T, max(n, min(128, most))), 0
 	}
-	t := s.free[:n:n]
-	s.free = s.free[n:]
+	t := s.buf[s.used : s.used+n : s.used+n]
+	s.used += n
+	s.need += n
 	return t
 }

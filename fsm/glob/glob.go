@@ -12,8 +12,8 @@ const maxStars = 1000
 // treats the pattern "*" apart before it calls, see MatchAll). It takes at most len(pattern) * len(s) steps:
 // where the part behind a star doesn't match, only that last star is tried again
 // at the next byte, since an earlier one could only reach the same places.
-func Match(pattern, s string) bool {
-	if s == "" {
+func Match[T ~string | ~[]byte](pattern string, s T) bool {
+	if len(s) == 0 {
 		return pattern == ""
 	}
 	p, i, stars := 0, 0, 0
@@ -51,7 +51,9 @@ func Match(pattern, s string) bool {
 }
 
 // MatchAll is Match for the commands that take "*" for everything: KEYS and SCAN.
-func MatchAll(pattern, s string) bool { return pattern == "*" || Match(pattern, s) }
+func MatchAll[T ~string | ~[]byte](pattern string, s T) bool {
+	return pattern == "*" || Match(pattern, s)
+}
 
 // one matches a byte against the first element of a pattern that is not a star,
 // and returns the element's length.

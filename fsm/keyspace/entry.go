@@ -1,20 +1,23 @@
 package keyspace
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// Entry is one key with what belongs to it. It is what the table stores, three
-// words of which the collector follows two: short strings live whole in the blob
-// and cost one allocation, everything else hangs on the pointer. An Entry never
-// changes; a change puts a new one in its place. The zero Entry is no key.
+	"github.com/raftkv/raftkv/fsm/dict"
+)
+
+// Entry is one key with what belongs to it, as it lies in the table: short strings
+// in the record itself, everything else behind a pointer. It is a view: it is valid
+// until the next change of its database. The zero Entry is no key.
 type Entry struct {
-	// blob is a flags byte, the version and (if flagged) the expiry time as
-	// varints, the key's length as varint, the key, and, where obj is nil, the
-	// bytes of the string that is the value.
-	blob string
+	key []byte
+	// data is the stamp (8 bytes), the expiry time if the stamp has its flag (8), and,
+	// where obj is nil, the bytes of the string that is the value.
+	data []byte
 	obj  *object
 }
 
-// object is a value outside the blob.
+// object is a value outside the table's pages.
 type object struct {
 	value Value
 	// epoch is the space's epoch in which this object was made. Only in that epoch
@@ -24,107 +27,69 @@ type object struct {
 	size int
 }
 
-const hasExpiry = 1 // the flag in a blob's first byte
+// The stamp is the version above a byte of flags, little-endian, of a fixed size: so
+// a write of a value of the same length takes the old one's place.
+const (
+	stampSize  = 8
+	expirySize = 8
+	hasExpiry  = 1 // the only flag
+	flagBits   = 8
+	maxVersion = 1<<(64-flagBits) - 1
+)
 
-// InlineMax is the length in bytes of the longest string that lives in a blob. A change of an inline
+// InlineMax is the length in bytes of the longest string that lives in its entry. A change of an inline
 // string copies it, so this also bounds what such a change costs.
 const InlineMax = 4096
 
-// meta is what stands before the key in a blob.
+// meta is what an entry says of its key beside the value.
 type meta struct {
 	version  uint64
 	expireAt int64 // Unix milliseconds, 0 for none
 }
 
-// newEntry builds an entry in the space's scratch buffer. inline is the value's
-// bytes where obj is nil.
-func (s *Space) newEntry(m meta, key []byte, inline []byte, obj *object) Entry {
-	b := appendHead(s.scratch[:0], m, len(key))
-	b = append(b, key...)
-	b = append(b, inline...)
-	s.scratch = b
-	if cap(b) > 2*InlineMax {
-		s.scratch = nil
-	}
-	return Entry{blob: string(b), obj: obj}
+// head is the form in which a meta stands before the value.
+type head struct {
+	buf [stampSize + expirySize]byte
+	n   int
 }
 
-// restamp is e with another head; key and value stay.
-func (s *Space) restamp(e Entry, m meta) Entry {
-	start, n := e.keyAt()
-	b := appendHead(s.scratch[:0], m, n)
-	b = append(b, e.blob[start:]...)
-	s.scratch = b
-	return Entry{blob: string(b), obj: e.obj}
-}
-
-func appendHead(b []byte, m meta, keyLen int) []byte {
-	var flags byte
+func (h *head) set(m meta) []byte {
+	stamp := m.version << flagBits
+	h.n = stampSize
 	if m.expireAt != 0 {
-		flags |= hasExpiry
+		stamp |= hasExpiry
+		binary.LittleEndian.PutUint64(h.buf[stampSize:], uint64(m.expireAt))
+		h.n += expirySize
 	}
-	b = append(b, flags)
-	b = binary.AppendUvarint(b, m.version)
-	if m.expireAt != 0 {
-		b = binary.AppendUvarint(b, uint64(m.expireAt))
-	}
-	return binary.AppendUvarint(b, uint64(keyLen))
+	binary.LittleEndian.PutUint64(h.buf[:], stamp)
+	return h.buf[:h.n]
 }
 
-// uvarint reads a varint of a blob at i and returns the index behind it.
-func uvarint(b string, i int) (uint64, int) {
-	var v uint64
-	for shift := 0; ; shift += 7 {
-		c := b[i]
-		i++
-		v |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			return v, i
-		}
-	}
-}
-
-// skip returns the index behind the varint at i.
-func skip(b string, i int) int {
-	for b[i] >= 0x80 {
-		i++
-	}
-	return i + 1
-}
-
-// keyAt says where the key starts in the blob, and its length.
-func (e Entry) keyAt() (start, n int) {
-	i := skip(e.blob, 1)
-	if e.blob[0]&hasExpiry != 0 {
-		i = skip(e.blob, i)
-	}
-	length, i := uvarint(e.blob, i)
-	return i, int(length)
-}
+// entryOf is the entry that a record of the table holds.
+func entryOf(r dict.Record[object]) Entry { return Entry{key: r.Key, data: r.Data, obj: r.Ref} }
 
 // head reads version and expiry time.
 func (e Entry) head() meta {
-	v, i := uvarint(e.blob, 1)
-	m := meta{version: v}
-	if e.blob[0]&hasExpiry != 0 {
-		at, _ := uvarint(e.blob, i)
-		m.expireAt = int64(at)
-	}
-	return m
+	return meta{version: binary.LittleEndian.Uint64(e.data) >> flagBits, expireAt: e.ExpireAt()}
 }
 
 // Key is the key's bytes.
-func (e Entry) Key() string {
-	start, n := e.keyAt()
-	return e.blob[start : start+n]
-}
+func (e Entry) Key() []byte { return e.key }
 
 // ExpireAt is the time the key expires, Unix milliseconds; 0 means never.
 func (e Entry) ExpireAt() int64 {
-	if e.blob[0]&hasExpiry == 0 {
+	if len(e.data) == 0 || e.data[0]&hasExpiry == 0 {
 		return 0
 	}
-	return e.head().expireAt
+	return int64(binary.LittleEndian.Uint64(e.data[stampSize:]))
+}
+
+// inline is the value of a short string.
+func (e Entry) inline() []byte {
+	if e.data[0]&hasExpiry != 0 {
+		return e.data[stampSize+expirySize:]
+	}
+	return e.data[stampSize:]
 }
 
 // Type is the type of the value.
@@ -146,8 +111,7 @@ func (e Entry) Value() Value {
 // Text is the value of a string; ok is false for other types.
 func (e Entry) Text() (t Text, ok bool) {
 	if e.obj == nil {
-		start, n := e.keyAt()
-		return Text{short: e.blob[start+n:]}, true
+		return Text{short: e.inline()}, true
 	}
 	r, ok := e.obj.value.(*rope)
 	return Text{long: r}, ok
@@ -164,19 +128,24 @@ func (e Entry) Encoding() string {
 	return t.encoding()
 }
 
-// slotCost is what an entry takes in the table at the usual fill of its nodes:
-// 24 bytes and 8 of position at 7/10.
-const slotCost = 46
-
 // Size is the memory the key takes with its value, in bytes: an estimate that is
 // the same on every replica.
-func (e Entry) Size() int {
-	n := slotCost + (len(e.blob)+15)&^15
-	if e.obj != nil {
-		n += objectCost + e.obj.size
+func (e Entry) Size() int { return sizeOf(len(e.key), len(e.data), e.obj) }
+
+// recordCost is what a record takes in the table beside its key and data: its slot and
+// the lengths (14 bytes), its part of the nodes above (4), and at the usual fill of the
+// pages a tenth of everything.
+const recordCost = 18
+
+func sizeOf(key, data int, obj *object) int {
+	n := recordCost + key + data
+	n += n / 10
+	if obj != nil {
+		n += objectCost + obj.size
 	}
 	return n
 }
 
-// objectCost is an object struct with the interface's pointee rounded up.
-const objectCost = 32
+// objectCost is an object struct with the interface's pointee rounded up, and its
+// pointer.
+const objectCost = 40

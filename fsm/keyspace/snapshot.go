@@ -56,19 +56,18 @@ func (s *Snapshot) Len(db int) int { return s.dbs[db].keys.Len() }
 // until fn returns an error, which it returns. The item's slices are valid only
 // during the call.
 func (s *Snapshot) Each(db int, fn func(Item) error) error {
-	var key, value []byte
+	var value []byte
 	var err error
-	s.dbs[db].keys.Ascend(0, func(_ uint64, e Entry) bool {
+	s.dbs[db].keys.Ascend(0, func(_ uint64, r dict.Record[object]) bool {
+		e := entryOf(r)
 		m := e.head()
-		key = append(key[:0], e.Key()...)
-		it := Item{Key: key, Type: byte(e.Type()), ExpireAt: m.expireAt, Version: m.version}
+		it := Item{Key: r.Key, Type: byte(e.Type()), ExpireAt: m.expireAt, Version: m.version}
 		text, isText := e.Text()
 		switch {
 		case text.long != nil: // it may be half a gigabyte, so it is not put together
 			it.Long = text
 		case isText:
-			value = append(value[:0], text.short...)
-			it.Value = value
+			it.Value = text.short
 		default:
 			value = e.obj.value.AppendBinary(value[:0])
 			it.Value = value
@@ -135,6 +134,9 @@ func (s *Space) LoadItem(db int, it Item) error {
 	if it.ExpireAt < 0 {
 		return fmt.Errorf("expiry time %d", it.ExpireAt)
 	}
+	if it.Version > maxVersion {
+		return fmt.Errorf("version %d", it.Version)
+	}
 	var obj *object
 	inline := it.Value
 	switch {
@@ -150,8 +152,20 @@ func (s *Space) LoadItem(db int, it Item) error {
 		return fmt.Errorf("string of %d bytes in one piece", len(it.Value))
 	}
 	m := meta{version: it.Version, expireAt: it.ExpireAt}
-	s.dbs[db].put(s.position(it.Key), s.newEntry(m, it.Key, inline, obj))
+	s.dbs[db].load(s.position(it.Key), it.Key, m, inline, obj)
 	return nil
 }
 
-var _ dict.Element = Entry{}
+// load is put for keys that mostly come in the table's own order.
+func (d *database) load(pos uint64, key []byte, m meta, inline []byte, obj *object) {
+	var h head
+	b := h.set(m)
+	if !d.at.Append(d.keys, pos, key, b, inline, obj) {
+		d.put(place{pos: pos}, key, m, inline, obj)
+		return
+	}
+	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))
+	if m.expireAt != 0 {
+		d.reschedule(key, 0, m.expireAt)
+	}
+}

@@ -6,6 +6,8 @@
 package keyspace
 
 import (
+	"bytes"
+
 	"github.com/raftkv/raftkv/fsm/dict"
 	"github.com/raftkv/raftkv/resp"
 )
@@ -31,15 +33,18 @@ type Space struct {
 	// epoch counts the snapshots taken: what was made in an earlier epoch may be
 	// seen by one of them and is not changed in place.
 	epoch uint64
-	// scratch is where entries are put together.
+	// scratch is where values are copied to that move within a table.
 	scratch []byte
 }
 
 // database is one database.
 type database struct {
-	keys *dict.Table[Entry]
-	// due has every key with an expiry time, at that time as its position.
-	due *dict.Table[dueKey]
+	keys *dict.Table[object]
+	at   dict.Cursor[object] // the writer's place in keys
+	// due has every key with an expiry time, at that time as its position, and nothing
+	// else of it.
+	due   *dict.Table[object]
+	dueAt dict.Cursor[object] // the writer's place in due
 	// created has the version of the last creation in each bucket (see version.go);
 	// nil while it is all 0.
 	created []uint64
@@ -49,13 +54,6 @@ type database struct {
 	// bytes is the sum of Entry.Size over all keys.
 	bytes int64
 }
-
-// dueKey is an entry of the index by expiry time. Its key is a copy, so that it
-// doesn't keep alive the blob of an entry that was replaced.
-type dueKey string
-
-// Key implements dict.Element.
-func (k dueKey) Key() string { return string(k) }
 
 // New returns an empty space. hashKey is the key of the hash that gives keys
 // their positions; all replicas of a cluster need the same.
@@ -68,7 +66,7 @@ func New(hashKey [16]byte) *Space {
 }
 
 func newDatabase() *database {
-	return &database{keys: dict.New[Entry](), due: dict.New[dueKey]()}
+	return &database{keys: dict.New[object](), due: dict.New[object]()}
 }
 
 // View returns a reader of one database as of an instant.
@@ -128,16 +126,17 @@ func (s *Space) RemoveDue(now int64, max int) int {
 	for n := range max {
 		var next *database
 		var first uint64
-		var key string
+		var key []byte
 		for _, d := range s.dbs {
-			if at, k, ok := d.due.Min(); ok && (next == nil || at < first) {
-				next, first, key = d, at, string(k)
+			if at, r, ok := d.due.Min(); ok && (next == nil || at < first) {
+				next, first, key = d, at, r.Key
 			}
 		}
 		if next == nil || int64(first) > now {
 			return n
 		}
-		next.remove(s.position([]byte(key)), []byte(key))
+		key = s.hold(key) // the index is about to change
+		next.remove(place{pos: s.position(key)}, key)
 	}
 	return max
 }
@@ -152,11 +151,11 @@ func (s *Space) CountInSlot(db, slot int) int {
 func (s *Space) ListSlot(db, slot, n int) [][]byte {
 	var keys [][]byte
 	end := slotStart(slot + 1)
-	s.dbs[db].keys.Ascend(slotStart(slot), func(pos uint64, e Entry) bool {
+	s.dbs[db].keys.Ascend(slotStart(slot), func(pos uint64, r dict.Record[object]) bool {
 		if pos >= end || len(keys) >= n {
 			return false
 		}
-		keys = append(keys, []byte(e.Key()))
+		keys = append(keys, bytes.Clone(r.Key))
 		return true
 	})
 	return keys
@@ -173,38 +172,70 @@ func (s *Space) position(key []byte) uint64 {
 
 func slotStart(slot int) uint64 { return uint64(slot) << hashBits }
 
-// put stores an entry, keeps the sums and the index right, and returns the entry
-// that was there.
-func (d *database) put(pos uint64, e Entry) (old Entry, replaced bool) {
-	old, replaced = d.keys.Put(pos, e)
-	d.bytes += int64(e.Size())
-	var oldAt int64
-	if replaced {
+// hold copies bytes of a table that is about to change. They are good until the next
+// call.
+func (s *Space) hold(b []byte) []byte {
+	s.scratch = append(s.scratch[:0], b...)
+	held := s.scratch
+	if cap(s.scratch) > 2*InlineMax {
+		s.scratch = nil
+	}
+	return held
+}
+
+// place is where a key stands in its database's table, with the probe that has looked
+// there already, if one has.
+type place struct {
+	pos   uint64
+	probe *dict.Probe[object]
+}
+
+// seek puts the writer's cursor to a key and says whether it is stored.
+func (d *database) seek(at place, key []byte) bool {
+	return d.at.Seek(d.keys, at.pos, key, at.probe)
+}
+
+// put stores a key with a value, inline where obj is nil, and keeps the sums and the
+// index right. What inline points to must not lie in the table. It returns whether
+// the key was stored before, and with which expiry time.
+func (d *database) put(at place, key []byte, m meta, inline []byte, obj *object) (oldAt int64, replaced bool) {
+	var h head
+	b := h.set(m)
+	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))
+	if replaced = d.seek(at, key); replaced {
+		old := entryOf(d.at.Record())
 		d.bytes -= int64(old.Size())
 		oldAt = old.ExpireAt()
 	}
-	at := e.ExpireAt()
-	if at == oldAt {
-		return old, replaced
+	d.at.Put(key, b, inline, obj)
+	if m.expireAt != oldAt {
+		d.reschedule(key, oldAt, m.expireAt)
 	}
-	key := e.Key()
-	if oldAt != 0 {
-		d.due.Delete(uint64(oldAt), []byte(key))
-	}
-	if at != 0 {
-		d.due.Put(uint64(at), dueKey([]byte(key)))
-	}
-	return old, replaced
+	return oldAt, replaced
 }
 
-// remove takes an entry out and keeps the sums and the index right.
-func (d *database) remove(pos uint64, key []byte) {
-	old, ok := d.keys.Delete(pos, key)
-	if !ok {
+// reschedule keeps the index by expiry time: 0 stands for none.
+func (d *database) reschedule(key []byte, from, to int64) {
+	if from != 0 {
+		d.dueAt.Seek(d.due, uint64(from), key, nil)
+		d.dueAt.Delete()
+	}
+	if to != 0 {
+		d.dueAt.Seek(d.due, uint64(to), key, nil)
+		d.dueAt.Put(key, nil, nil, nil)
+	}
+}
+
+// remove takes a key out and keeps the sums and the index right.
+func (d *database) remove(at place, key []byte) {
+	if !d.seek(at, key) {
 		return
 	}
+	old := entryOf(d.at.Record())
 	d.bytes -= int64(old.Size())
-	if at := old.ExpireAt(); at != 0 {
-		d.due.Delete(uint64(at), key)
+	oldAt := old.ExpireAt()
+	d.at.Delete()
+	if oldAt != 0 {
+		d.reschedule(key, oldAt, 0)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/raftkv/raftkv/fsm/dict"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -22,9 +23,10 @@ func checkSums(t *testing.T, s *Space) {
 	for i, d := range s.dbs {
 		var size int64
 		expiring := 0
-		d.keys.Ascend(0, func(pos uint64, e Entry) bool {
+		d.keys.Ascend(0, func(pos uint64, r dict.Record[object]) bool {
+			e := entryOf(r)
 			size += int64(e.Size())
-			if want := s.position([]byte(e.Key())); pos != want {
+			if want := s.position(e.Key()); pos != want {
 				t.Errorf("db %d: %q at %d, want %d", i, e.Key(), pos, want)
 			}
 			if e.obj != nil && e.obj.size != e.obj.value.Size() {
@@ -32,7 +34,7 @@ func checkSums(t *testing.T, s *Space) {
 			}
 			if at := e.ExpireAt(); at != 0 {
 				expiring++
-				if _, ok := d.due.Get(uint64(at), []byte(e.Key())); !ok {
+				if _, ok := d.due.Get(uint64(at), e.Key()); !ok {
 					t.Errorf("db %d: %q is not in the index by expiry time", i, e.Key())
 				}
 			}
@@ -350,7 +352,7 @@ func TestScanSeesAllThatStays(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for cursor, i := uint64(0), 0; ; i++ {
-		cursor = s.View(0, Instant{1, 1}).Scan(cursor, 7, func(e Entry) { seen[e.Key()]++ })
+		cursor = s.View(0, Instant{1, 1}).Scan(cursor, 7, func(e Entry) { seen[string(e.Key())]++ })
 		if cursor == 0 {
 			break
 		}
@@ -381,10 +383,10 @@ func TestRandomKeyIsEvenAndAlive(t *testing.T) {
 		v := s.View(0, Instant{60, 60})
 		v.Seed = seed
 		k, ok := v.RandomKey()
-		if i, _ := strconv.Atoi(k); !ok || i >= 10 {
+		if i, _ := strconv.Atoi(string(k)); !ok || i >= 10 {
 			t.Fatalf("picked %q, %v", k, ok)
 		}
-		seen[k]++
+		seen[string(k)]++
 	}
 	for k, n := range seen {
 		if n < 350 || n > 650 {

@@ -10,18 +10,30 @@ const MaxString = 512 << 20
 // is absent to it, whether it was removed already or not.
 type Txn struct{ View }
 
-// Get returns the entry of a key that exists.
-func (t *Txn) Get(key []byte) (Entry, bool) { return t.Peek(key) }
+// Get returns the entry of a key that exists. The entry is valid until the next
+// change; a change of the same key that follows costs no second search.
+func (t *Txn) Get(key []byte) (Entry, bool) {
+	d := t.data()
+	if !d.seek(t.place(key), key) {
+		return Entry{}, false
+	}
+	e := entryOf(d.at.Record())
+	if !t.exists(e) {
+		return Entry{}, false
+	}
+	return e, true
+}
 
 // Exists says whether a key exists.
 func (t *Txn) Exists(key []byte) bool {
-	_, ok := t.Peek(key)
+	_, ok := t.Get(key)
 	return ok
 }
 
-// String returns the value of a string key as View.String does.
+// String returns the value of a string key as View.String does. It is valid until the
+// next change.
 func (t *Txn) String(key []byte) (text Text, ok bool, err error) {
-	e, ok := t.Peek(key)
+	e, ok := t.Get(key)
 	if !ok {
 		return Text{}, false, nil
 	}
@@ -61,19 +73,19 @@ func (t *Txn) newObject(v Value) *object {
 
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-	pos := t.space.position(key)
-	old, replaced := t.data().put(pos, t.space.newEntry(m, key, inline, obj))
-	if !replaced || t.gone(old.ExpireAt()) {
-		t.data().noteCreation(pos%buckets, m.version)
+	at := t.place(key)
+	oldAt, replaced := t.data().put(at, key, m, inline, obj)
+	if !replaced || t.gone(oldAt) {
+		t.data().noteCreation(at.pos%buckets, m.version)
 	}
 }
 
 // comeAndGo leaves a key absent that was given a time to live of nothing: it was
 // there for a moment, which counts as a change of it.
 func (t *Txn) comeAndGo(key []byte) {
-	pos := t.space.position(key)
-	t.data().remove(pos, key)
-	t.data().noteCreation(pos%buckets, t.space.nextVersion())
+	at := t.place(key)
+	t.data().remove(at, key)
+	t.data().noteCreation(at.pos%buckets, t.space.nextVersion())
 }
 
 // Edit returns a value for changing in place. After the change Changed must be
@@ -89,9 +101,10 @@ func (t *Txn) Edit(key []byte) (v Value, ok bool) {
 // edit makes the object of a stored entry safe to change in place.
 func (t *Txn) edit(e Entry) Entry {
 	if e.obj.epoch != t.space.epoch {
-		e.obj = &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
-		key := []byte(e.Key())
-		t.data().put(t.space.position(key), e)
+		key := t.space.hold(e.key)
+		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
+		t.data().put(t.place(key), key, e.head(), nil, obj)
+		e, _ = t.Get(key)
 	}
 	return e
 }
@@ -104,14 +117,13 @@ func (t *Txn) Changed(key []byte) {
 	}
 }
 
+// changed is Changed for an entry with an object.
 func (t *Txn) changed(key []byte, e Entry) {
-	if e.obj != nil {
-		size := e.obj.value.Size()
-		t.data().bytes += int64(size - e.obj.size)
-		e.obj.size = size
-	}
+	size := e.obj.value.Size()
+	t.data().bytes += int64(size - e.obj.size)
+	e.obj.size = size
 	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
-	t.data().put(t.space.position(key), t.space.restamp(e, m))
+	t.data().put(t.place(key), key, m, nil, e.obj)
 }
 
 // WriteString puts data into a string at an offset; zeros fill a gap before it. An
@@ -136,24 +148,16 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 		e.obj.value.(*rope).write(offset, data)
 		t.changed(key, e)
 	case n > InlineMax:
-		r := newRope([]byte(old.short))
+		r := newRope(old.short)
 		r.write(offset, data)
-		t.store(key, nil, t.newObject(r), e.expiry())
+		t.store(key, nil, t.newObject(r), e.ExpireAt())
 	default:
-		buf := make([]byte, n)
-		copy(buf, old.short)
+		buf := t.space.hold(old.short)
+		buf = append(buf, make([]byte, n-len(buf))...)
 		copy(buf[offset:], data)
-		t.store(key, buf, nil, e.expiry())
+		t.store(key, buf, nil, e.ExpireAt())
 	}
 	return n, nil
-}
-
-// expiry is ExpireAt, and 0 of the zero Entry.
-func (e Entry) expiry() int64 {
-	if e.blob == "" {
-		return 0
-	}
-	return e.ExpireAt()
 }
 
 // Delete removes a key and says whether it existed.
@@ -166,7 +170,7 @@ func (t *Txn) Delete(key []byte) bool {
 }
 
 // drop removes a key that exists.
-func (t *Txn) drop(key []byte) { t.data().remove(t.space.position(key), key) }
+func (t *Txn) drop(key []byte) { t.data().remove(t.place(key), key) }
 
 // SetExpiry gives a key an expiry time, 0 for none, and says whether the key
 // existed. A time that has come already removes it.
@@ -179,9 +183,17 @@ func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
 		t.drop(key)
 	default:
 		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-		t.data().put(t.space.position(key), t.space.restamp(e, m))
+		t.data().put(t.place(key), key, m, t.space.lift(e), e.obj)
 	}
 	return true
+}
+
+// lift copies what stands inline in an entry whose table is about to change.
+func (s *Space) lift(e Entry) []byte {
+	if e.obj != nil {
+		return nil
+	}
+	return s.hold(e.inline())
 }
 
 // Rename moves a key's value and expiry time to another key of the same database,
@@ -195,8 +207,9 @@ func (t *Txn) MoveTo(db int, from, to []byte) bool {
 	if !ok {
 		return false
 	}
+	inline, obj, expireAt := t.space.lift(e), e.obj, e.ExpireAt()
 	t.drop(from)
-	t.in(db).place(to, e)
+	t.in(db).store(to, inline, obj, expireAt)
 	return true
 }
 
@@ -207,24 +220,14 @@ func (t *Txn) CopyTo(db int, from, to []byte) bool {
 	if !ok {
 		return false
 	}
-	if e.obj != nil {
+	inline, obj, m := t.space.lift(e), e.obj, e.head()
+	if obj != nil {
 		// Both ends get a clone, because the original may not change any more.
-		pos := t.space.position(from)
-		t.data().put(pos, Entry{blob: e.blob, obj: t.newObject(e.obj.value.Clone())})
-		e.obj = t.newObject(e.obj.value.Clone())
+		t.data().put(t.place(from), from, m, nil, t.newObject(obj.value.Clone()))
+		obj = t.newObject(obj.value.Clone())
 	}
-	t.in(db).place(to, e)
+	t.in(db).store(to, inline, obj, m.expireAt)
 	return true
-}
-
-// place stores the value and expiry time of e under another key.
-func (t *Txn) place(key []byte, e Entry) {
-	var inline []byte
-	if e.obj == nil {
-		start, n := e.keyAt()
-		inline = []byte(e.blob[start+n:])
-	}
-	t.store(key, inline, e.obj, e.ExpireAt())
 }
 
 // in is a Txn of the same time in another database.

@@ -49,7 +49,7 @@ type Value interface {
 // Text is the value of a string key. It is a view on the stored bytes: cheap to
 // pass, valid until the next change of the key. The zero Text is the empty string.
 type Text struct {
-	short string
+	short []byte
 	long  *rope // nil for a short one
 }
 
@@ -73,17 +73,17 @@ func (t Text) AppendTo(dst []byte, from, to int) []byte {
 func (t Text) Each(fn func(piece []byte)) {
 	if t.long != nil {
 		t.long.each(0, t.long.size, fn)
-	} else if t.short != "" {
-		fn([]byte(t.short))
+	} else if len(t.short) > 0 {
+		fn(t.short)
 	}
 }
 
-// String is the whole text. It copies a long one.
+// String is a copy of the whole text.
 func (t Text) String() string {
 	if t.long != nil {
 		return string(t.long.appendTo(make([]byte, 0, t.long.size), 0, t.long.size))
 	}
-	return t.short
+	return string(t.short)
 }
 
 // Bulk writes the text as a bulk string.
@@ -95,7 +95,7 @@ func (t Text) BulkRange(w *resp.Writer, from, to int) {
 	switch {
 	case w == nil:
 	case t.long == nil:
-		w.BulkString(t.short[from:to])
+		w.Bulk(t.short[from:to])
 	default:
 		w.Grow(to - from + 24) // the length's line and the last one
 		w.Raw(append(strconv.AppendInt([]byte{'$'}, int64(to-from), 10), '\r', '\n'))

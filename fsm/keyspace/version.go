@@ -31,8 +31,8 @@ func (s *Space) nextVersion() uint64 {
 func (s *Space) Version(db int, key []byte, logged int64) uint64 {
 	d := s.dbs[db]
 	pos := s.position(key)
-	if e, ok := d.keys.Get(pos, key); ok {
-		if m := e.head(); m.expireAt == 0 || m.expireAt > logged {
+	if r, ok := d.keys.Get(pos, key); ok {
+		if m := entryOf(r).head(); m.expireAt == 0 || m.expireAt > logged {
 			return max(m.version, d.base)
 		}
 	}

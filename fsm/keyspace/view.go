@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"github.com/raftkv/raftkv/fsm/dict"
 	"github.com/raftkv/raftkv/fsm/prng"
 	"github.com/raftkv/raftkv/resp"
 )
@@ -20,6 +21,9 @@ type View struct {
 	index int
 	at    Instant
 	tick  bool
+
+	expected []byte // a key whose place is known (see Ahead)
+	found    *dict.Probe[object]
 }
 
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.
@@ -51,11 +55,24 @@ func (v *View) Get(key []byte) (Entry, bool) {
 
 // Peek is Get, uncounted.
 func (v *View) Peek(key []byte) (Entry, bool) {
-	e, ok := v.data().keys.Get(v.space.position(key), key)
-	if !ok || !v.exists(e) {
+	r, ok := v.lookUp(key)
+	if !ok {
+		return Entry{}, false
+	}
+	e := entryOf(r)
+	if !v.exists(e) {
 		return Entry{}, false
 	}
 	return e, true
+}
+
+// lookUp finds the record of a key.
+func (v *View) lookUp(key []byte) (dict.Record[object], bool) {
+	at := v.place(key)
+	if at.probe != nil && at.probe.Table == v.data().keys {
+		return v.data().keys.GetWarm(at.probe, key)
+	}
+	return v.data().keys.Get(at.pos, key)
 }
 
 // exists says whether a stored entry exists at the view's instant.
@@ -116,7 +133,10 @@ func (v *View) checkAll() {
 // fn returns false.
 func (v *View) Each(fn func(Entry) bool) {
 	v.checkAll()
-	v.data().keys.Ascend(0, func(_ uint64, e Entry) bool { return !v.exists(e) || fn(e) })
+	v.data().keys.Ascend(0, func(_ uint64, r dict.Record[object]) bool {
+		e := entryOf(r)
+		return !v.exists(e) || fn(e)
+	})
 }
 
 // Scan looks at count keys from a cursor on, calls fn for each that exists, and
@@ -127,13 +147,13 @@ func (v *View) Each(fn func(Entry) bool) {
 func (v *View) Scan(cursor uint64, count int, fn func(Entry)) (next uint64) {
 	v.checkAll()
 	seen, last := 0, uint64(0)
-	v.data().keys.Ascend(cursor, func(pos uint64, e Entry) bool {
+	v.data().keys.Ascend(cursor, func(pos uint64, r dict.Record[object]) bool {
 		if seen >= count && pos != last {
 			next = pos
 			return false
 		}
 		seen, last = seen+1, pos
-		if v.exists(e) {
+		if e := entryOf(r); v.exists(e) {
 			fn(e)
 		}
 		return true
@@ -143,24 +163,24 @@ func (v *View) Scan(cursor uint64, count int, fn func(Entry)) (next uint64) {
 
 // RandomKey picks one of the keys that exist, evenly as long as not most of the
 // stored ones are expired.
-func (v *View) RandomKey() (key string, ok bool) {
+func (v *View) RandomKey() (key []byte, ok bool) {
 	if v.Len() == 0 {
-		return "", false
+		return nil, false
 	}
 	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
 	rnd := prng.New(v.Seed)
 	stored := uint64(v.data().keys.Len())
 	var pos uint64
 	for range tries {
-		var e Entry
-		pos, e, _ = v.data().keys.At(int(rnd.Below(stored)))
-		if v.exists(e) {
-			return e.Key(), true
+		var r dict.Record[object]
+		pos, r, _ = v.data().keys.At(int(rnd.Below(stored)))
+		if v.exists(entryOf(r)) {
+			return r.Key, true
 		}
 	}
-	take := func(_ uint64, e Entry) bool {
-		if v.exists(e) {
-			key, ok = e.Key(), true
+	take := func(_ uint64, r dict.Record[object]) bool {
+		if v.exists(entryOf(r)) {
+			key, ok = r.Key, true
 		}
 		return !ok
 	}

@@ -1,0 +1,70 @@
+package fsm
+
+import (
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/fsm/keyspace"
+)
+
+// ahead looks at the keys of the commands that come next, some at once (see
+// keyspace.Ahead). Which keys a command really uses is its handler's business; most
+// have one, as their first argument, and for the others nothing is lost but time.
+type ahead struct {
+	keys keyspace.Ahead
+	of   [keyspace.AheadMost]*entry.Command // whose key each is
+	next int                                // the first of them that has not been run yet
+}
+
+// longKey is the length of keys that are not looked at: hashing them takes longer than
+// finding them.
+const longKey = 256
+
+// keyed says whether command j of a proposal is looked at.
+func keyed(p *entry.Proposal, j int) bool {
+	args := p.Commands[j].Args
+	return len(args) > 1 && len(args[1]) <= longKey && !p.System && isDB(p.DBOf(j))
+}
+
+// hint is the number of the key of command j of the first proposal, -1 where it has
+// none. Where the command was not looked at yet, it is now, with those that follow.
+func (h *ahead) hint(s *keyspace.Space, ps []entry.Proposal, j int) int {
+	if !keyed(&ps[0], j) {
+		return -1
+	}
+	for h.next < h.keys.Len() { // some may be passed over: an EXEC whose watch failed
+		h.next++
+		if h.of[h.next-1] == &ps[0].Commands[j] {
+			return h.next - 1
+		}
+	}
+	h.look(s, ps, j)
+	h.next = 1
+	return 0
+}
+
+// look takes the keys from command j of the first proposal on.
+func (h *ahead) look(s *keyspace.Space, ps []entry.Proposal, j int) {
+	h.drop()
+	for i := range ps {
+		p := &ps[i]
+		for ; j < len(p.Commands); j++ {
+			if h.keys.Full() {
+				h.keys.Warm()
+				return
+			}
+			if keyed(p, j) {
+				h.of[h.keys.Add(s, p.DBOf(j), p.Commands[j].Args[1])] = &p.Commands[j]
+			}
+		}
+		j = 0
+	}
+	if h.keys.Len() > 1 { // one alone waits no longer later than now
+		h.keys.Warm()
+	}
+}
+
+// drop forgets all that was looked at.
+func (h *ahead) drop() {
+	clear(h.of[:h.keys.Len()])
+	h.keys.Drop()
+	h.next = 0
+}
