@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/raftkv/raftkv/cluster/faults"
+	"github.com/raftkv/raftkv/cluster/transport"
 	"github.com/raftkv/raftkv/fsm/system"
 )
 
@@ -295,8 +296,8 @@ func (p *poll) run(ids []string, need int) bool {
 // ask asks nodes for their current terms; each comes to answers.
 func (p *poll) ask(ids []string) {
 	for _, id := range ids {
-		req := binary.LittleEndian.AppendUint64(nil, p.number)
-		p.n.trans.Ask(roundWait, id, kindTerm, req, func(body []byte, err error) {
+		q := transport.Question{ID: id, Kind: kindTerm, Req: binary.LittleEndian.AppendUint64(nil, p.number), Timeout: roundWait}
+		p.n.trans.Ask(q, func(body []byte, err error) {
 			a := answerOfTerm{id: id}
 			if err == nil && len(body) == 16 && binary.LittleEndian.Uint64(body) == p.number {
 				a.term = binary.LittleEndian.Uint64(body[8:])

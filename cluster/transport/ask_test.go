@@ -26,7 +26,7 @@ type told struct {
 func ask(t *testing.T, n *Transport, id string, k Kind, req []byte) told {
 	t.Helper()
 	answers := make(chan told, 2)
-	n.Ask(never, id, k, req, func(body []byte, err error) { answers <- told{body, err} })
+	n.Ask(Question{id, k, req, never}, func(body []byte, err error) { answers <- told{body, err} })
 	select {
 	case a := <-answers:
 		t.Cleanup(func() {
@@ -67,7 +67,7 @@ func TestAsk(t *testing.T) {
 		t.Errorf("too large: %v", a.err)
 	}
 	lost := make(chan error, 1)
-	n1.Ask(never, "node2", kindWait, nil, func(_ []byte, err error) { lost <- err })
+	n1.Ask(Question{"node2", kindWait, nil, never}, func(_ []byte, err error) { lost <- err })
 	n2.Close()
 	if err := <-lost; err == nil {
 		t.Error("no error though the node is gone")

@@ -32,21 +32,29 @@ func (t *Transport) Call(ctx context.Context, id string, k Kind, req []byte) ([]
 	}
 }
 
-// Ask does the same without waiting: got is called once with what Call would have
-// returned, from any goroutine, and must not wait itself. timeout bounds the
-// handler's work and the dialling; the answer of a peer that hangs comes as an
-// error when its connection is given up, which may be later.
-func (t *Transport) Ask(timeout time.Duration, id string, k Kind, req []byte, got func([]byte, error)) {
-	if c := t.callerNow(id); c != nil && len(req) <= MaxMessage {
-		h := header{typ: frameRequest, code: uint8(k), timeout: millis(timeout)}
-		if _, err := c.send(h, req, func(r reply) { got(r.result()) }); err == nil {
+// Question is what Ask asks a member. Timeout bounds the dialling and the handler's
+// work.
+type Question struct {
+	ID      string
+	Kind    Kind
+	Req     []byte
+	Timeout time.Duration
+}
+
+// Ask does what Call does without waiting: got is called once with what Call would
+// have returned, from any goroutine, and must not wait itself. Where a peer hangs it
+// comes when the connection is given up, which may be after the timeout.
+func (t *Transport) Ask(q Question, got func([]byte, error)) {
+	if c := t.callerNow(q.ID); c != nil && len(q.Req) <= MaxMessage {
+		h := header{typ: frameRequest, code: uint8(q.Kind), timeout: millis(q.Timeout)}
+		if _, err := c.send(h, q.Req, func(r reply) { got(r.result()) }); err == nil {
 			return
 		}
 	}
 	call := func() {
-		ctx, cancel := context.WithTimeout(t.ctx, timeout)
+		ctx, cancel := context.WithTimeout(t.ctx, q.Timeout)
 		defer cancel()
-		got(t.Call(ctx, id, k, req))
+		got(t.Call(ctx, q.ID, q.Kind, q.Req))
 	}
 	if !t.spawn(call) {
 		got(nil, notSent{ErrClosed})
