@@ -28,8 +28,10 @@ type Options struct {
 	Self   string    // a program that serves package echo where peers.EchoEnv is set
 	Work   string    // an empty directory for data, on a real disk
 	Only   []string  // names of parts; all if empty
-	Rounds int
-	Scale  Scale
+	// Without names systems that take no part.
+	Without []string
+	Rounds  int
+	Scale   Scale
 }
 
 // stand is what servers a part needs.
@@ -89,7 +91,7 @@ type runner struct {
 // only what makes a run impossible is an error.
 func Run(ctx context.Context, opts Options) (*Results, error) {
 	chosen, err := choose(opts.Only)
-	if err != nil {
+	if err = errors.Join(err, opts.check()); err != nil {
 		return nil, err
 	}
 	r := &runner{Options: opts, res: &Results{}, started: time.Now(), rates: map[string]float64{}}
@@ -132,6 +134,16 @@ func (r *runner) one(ctx context.Context, p part) (err error) {
 		return err
 	}
 	return p.run(r, ctx)
+}
+
+// check refuses systems that there are not; without RaftKV there is nothing to do.
+func (o *Options) check() error {
+	for _, name := range o.Without {
+		if name == peers.RaftKV || !slices.Contains(systems, name) {
+			return fmt.Errorf("%q cannot be left out, only some of %s", name, strings.Join(systems[1:], ","))
+		}
+	}
+	return nil
 }
 
 func choose(only []string) (chosen []part, err error) {
@@ -177,6 +189,10 @@ func (r *runner) dir() (string, error) {
 // start starts a system with a directory of its own, which discard removes again.
 // It returns nil, and notes it, where the system's program is not installed.
 func (r *runner) start(ctx context.Context, name string, trace bool) (peers.Server, error) {
+	if slices.Contains(r.Without, name) {
+		r.leaveOut("%s: as asked", name)
+		return nil, nil
+	}
 	dir, err := r.dir()
 	if err != nil {
 		return nil, err

@@ -29,6 +29,9 @@ type Verdict struct {
 	Met      bool    `json:"met"`
 }
 
+// peerNames are how goals call the systems.
+var peerNames = map[string]string{peers.RedisAlways: "Redis always", peers.Etcd: "etcd", peers.Echo: "redcon echo"}
+
 // Goals are those of the project, in the order in which it names them.
 func Goals() []Goal {
 	setAgainst := func(name, peer string, limit float64) Goal { return shapeGoal("SET "+name, peer, limit) }
@@ -49,11 +52,11 @@ func Goals() []Goal {
 		setAgainst("c=200 P=1", peers.Etcd, 5),
 		getAgainst("c=50 P=1", peers.Etcd, 4),
 		getAgainst("c=200 P=1", peers.Etcd, 3),
-		{What: "memory per key by Redis's", Limit: 1.5, measure: memoryRatio},
-		{What: "p99.9 of SETs with a snapshot by without", Limit: 2, measure: snapshotRatio},
+		{What: "memory per key, ratio to Redis", Limit: 1.5, measure: memoryRatio},
+		{What: "p99.9 of SETs with a snapshot in progress, ratio to without", Limit: 2, measure: snapshotRatio},
 		{What: "kill -9 of the leader to the next write, p95", Limit: 1000, Unit: "ms", measure: failoverP95(KillSignal)},
 		{What: "SIGTERM of the leader to the next leader's first write, p95", Limit: 150, Unit: "ms", measure: failoverP95(TermSignal)},
-		{What: "errors at a go-redis cluster client meanwhile", Limit: 0, Unit: "errors", measure: clientErrors},
+		{What: "errors that a go-redis cluster client saw meanwhile", Limit: 0, Unit: "errors", measure: clientErrors},
 		growthGoal("SET"),
 		growthGoal("GET"),
 	}
@@ -92,7 +95,7 @@ func (g *Goal) Show(value float64) string {
 
 func shapeGoal(shape, peer string, limit float64) Goal {
 	return Goal{
-		What: shape + " by " + peer + "'s", Limit: limit, AtLeast: true,
+		What: shape + ", ratio to " + peerNames[peer], Limit: limit, AtLeast: true,
 		measure: func(res *Results) (float64, bool) {
 			return Find(res.Shapes, shape, peers.RaftKV).Ratio(Find(res.Shapes, shape, peer))
 		},
@@ -164,7 +167,7 @@ func clientErrors(res *Results) (float64, bool) {
 
 func growthGoal(test string) Goal {
 	return Goal{
-		What: test + " with many keys by with few", Limit: 0.8, AtLeast: true,
+		What: test + " with many keys, ratio to with few", Limit: 0.8, AtLeast: true,
 		measure: func(res *Results) (float64, bool) {
 			for i := range res.Growth {
 				if g := &res.Growth[i]; g.System == peers.RaftKV && g.Test == test {

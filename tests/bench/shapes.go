@@ -21,6 +21,29 @@ type Shape struct {
 	Keys     int    `json:"keys"`
 }
 
+// Words says it without abbreviations.
+func (s Shape) Words() string {
+	words := s.Command
+	if s.Command == mix {
+		words = "90 % GET, 10 % SET"
+	}
+	switch s.Size {
+	case 4 << 10:
+		words += " of 4 KB"
+	case 1 << 20:
+		words += " of 1 MB"
+	}
+	if s.Conns == 1 {
+		words += ", 1 client"
+	} else {
+		words += fmt.Sprintf(", %d clients", s.Conns)
+	}
+	if s.Pipeline > 1 {
+		words += fmt.Sprintf(", pipelines of %d", s.Pipeline)
+	}
+	return words
+}
+
 // mix is the load of 90 % GET and 10 % SET.
 const mix = "MIX"
 
@@ -78,8 +101,8 @@ func (s *Scale) shapes() (all []Shape) {
 		add("types", command, 50, 16)
 	}
 	return append(all,
-		Shape{Name: "SET 4 KB c=50", Part: "large", Command: "SET", Conns: 50, Pipeline: 1, Size: 4 << 10, Keys: 10_000},
-		Shape{Name: "SET 1 MB c=4", Part: "large", Command: "SET", Conns: 4, Pipeline: 1, Size: 1 << 20, Keys: 100},
+		Shape{Name: "SET 4 KB c=50 P=1", Part: "large", Command: "SET", Conns: 50, Pipeline: 1, Size: 4 << 10, Keys: 10_000},
+		Shape{Name: "SET 1 MB c=4 P=1", Part: "large", Command: "SET", Conns: 4, Pipeline: 1, Size: 1 << 20, Keys: 100},
 	)
 }
 

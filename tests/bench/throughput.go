@@ -109,6 +109,10 @@ func (r *runner) compare(ctx context.Context, shape Shape) (results []ShapeResul
 	for range r.Rounds {
 		for _, s := range able {
 			round, err := r.measure(ctx, s, shape)
+			if err != nil && ctx.Err() == nil {
+				r.say("  once more, %s %s: %v", s.Name(), shape.Name, err) // another node may lead now
+				round, err = r.measure(ctx, s, shape)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", s.Name(), shape.Name, err)
 			}

@@ -85,6 +85,10 @@ func (p *picture) paint(onto draw.Canvas) {
 		Rows: len(p.plots), Cols: len(p.plots[0]), PadX: 14, PadY: 14,
 		PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: margin,
 	}
+	if len(p.plots) == 1 && len(p.plots[0]) == 1 { // aligned with nothing, it would lose room
+		p.plots[0][0].Draw(draw.Crop(onto, margin, -margin, margin, -margin))
+		return
+	}
 	canvases := plot.Align(p.plots, tiles, onto)
 	for i, row := range p.plots {
 		for j, one := range row {
@@ -144,7 +148,7 @@ func shapeBars(res *bench.Results, shape string) (*plot.Plot, error) {
 		bar.XMin, bar.Color, bar.LineStyle.Width = at, colors[system], 0
 		label := thousands(r.PerSecond())
 		if len(r.Rounds) == 0 {
-			label = "none"
+			label = r.Missing
 		}
 		labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: at, Y: r.PerSecond()}}, Labels: []string{label}})
 		if err != nil {
@@ -193,9 +197,21 @@ func around(res *bench.Results) (*picture, error) {
 		return nil, err
 	}
 	kill.Color, kill.Width = colors[peers.RedisAlways], 1
+	one.X.Tick.Marker = halves{}
 	one.Add(plotter.NewGrid(), kill, dots)
 	logY(one, bottom, top)
 	return &picture{name: "kill", title: one.Title.Text, plots: [][]*plot.Plot{{one}}, width: 10 * vg.Inch, height: 4 * vg.Inch}, nil
+}
+
+// halves are ticks at every half of a unit.
+type halves struct{}
+
+// Ticks returns those from low to high.
+func (halves) Ticks(low, high float64) (ticks []plot.Tick) {
+	for at := math.Ceil(2*low) / 2; at <= high; at += 0.5 {
+		ticks = append(ticks, plot.Tick{Value: at, Label: fmt.Sprint(at)})
+	}
+	return ticks
 }
 
 // decade is the power of ten below or above a value.

@@ -131,7 +131,7 @@ func Speed(w io.Writer, res *bench.Results) {
 			continue
 		}
 		redis, etcd := bench.Find(res.Shapes, shape, peers.RedisAlways), bench.Find(res.Shapes, shape, peers.Etcd)
-		t.add(plainName(shape), perSecond(ours), perSecond(redis), ratio(ours.Ratio(redis)), perSecond(etcd), ratio(ours.Ratio(etcd)))
+		t.add(ours.Shape.Words(), perSecond(ours), perSecond(redis), ratio(ours.Ratio(redis)), perSecond(etcd), ratio(ours.Ratio(etcd)))
 	}
 	if len(t.rows) > 0 {
 		t.markdown(w)
@@ -139,26 +139,6 @@ func Speed(w io.Writer, res *bench.Results) {
 	for _, line := range inWords(res) {
 		fmt.Fprintf(w, "- %s\n", line)
 	}
-}
-
-// plainName says a shape's name without abbreviations.
-func plainName(shape string) string {
-	f := strings.Fields(shape)
-	for i, word := range f {
-		if clients, ok := strings.CutPrefix(word, "c="); ok {
-			f[i] = clients + " clients"
-		}
-		if depth, ok := strings.CutPrefix(word, "P="); ok {
-			f[i] = "pipelines of " + depth
-			if depth == "1" {
-				f[i] = ""
-			}
-		}
-		if word == "MIX" {
-			f[i] = "90 % GET, 10 % SET"
-		}
-	}
-	return strings.Join(strings.Fields(strings.Join(f, ", ")), " ")
 }
 
 func perSecond(r *bench.ShapeResult) string {
@@ -181,6 +161,14 @@ func inWords(res *bench.Results) (lines []string) {
 		m := &res.Memory[i]
 		lines = append(lines, fmt.Sprintf("memory with %s keys: %s %s MB, %.0f bytes a key", thousands(float64(m.Keys)), names[m.System],
 			megabytes(m.Resident), m.PerKey()))
+	}
+	for _, l := range res.Snapshots {
+		with, without := []float64{}, []float64{}
+		for i := range l.With {
+			with, without = append(with, l.With[i].P999), append(without, l.Without[i].P999)
+		}
+		lines = append(lines, fmt.Sprintf("p99.9 of %s SETs per second with %s keys: %s %.1f ms, while a snapshot is written %.1f ms", thousands(float64(l.Rate)),
+			thousands(float64(l.Keys)), names[l.System], bench.Median(without), bench.Median(with)))
 	}
 	for _, c := range res.Cold {
 		lines = append(lines, fmt.Sprintf("cold start with %s keys, %s: %s %.1f s", thousands(float64(c.Keys)), c.State, names[c.System], bench.Median(c.Seconds)))

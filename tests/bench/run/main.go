@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/raftkv/raftkv/tests/bench"
 	"github.com/raftkv/raftkv/tests/bench/echo"
 	"github.com/raftkv/raftkv/tests/bench/peers"
@@ -31,6 +33,7 @@ func main() {
 	if addr := os.Getenv(peers.EchoEnv); addr != "" {
 		fail(echo.Serve(addr))
 	}
+	logging.Disable() // go-redis logs every refused dial; the results say what failed
 	s, err := parse()
 	if err != nil {
 		fail(err)
@@ -49,10 +52,11 @@ func fail(err error) {
 
 func parse() (*settings, error) {
 	s := &settings{Options: bench.Options{Out: os.Stdout}}
-	var only string
+	var only, without string
 	var quick bool
 	flag.StringVar(&s.RaftKV, "raftkv", "./raftkv", "the binary to measure")
 	flag.StringVar(&only, "only", "", "comma-separated, some of the parts:\n"+list())
+	flag.StringVar(&without, "without", "", "comma-separated systems that take no part: redis,redis everysec,echo,etcd")
 	flag.IntVar(&s.Rounds, "rounds", 3, "how often each figure is taken")
 	flag.BoolVar(&quick, "quick", false, "small sizes, for development")
 	flag.StringVar(&s.results, "results", "tests/bench/results", "where a folder for the results is made")
@@ -64,7 +68,8 @@ func parse() (*settings, error) {
 	if s.Rounds < 1 {
 		return nil, fmt.Errorf("-rounds must be at least 1, not %d", s.Rounds)
 	}
-	s.Only = strings.FieldsFunc(only, func(r rune) bool { return r == ',' || r == ' ' })
+	comma := func(r rune) bool { return r == ',' }
+	s.Only, s.Without = strings.FieldsFunc(only, comma), strings.FieldsFunc(without, comma)
 	s.Scale = bench.FullScale
 	if quick {
 		s.Scale = bench.QuickScale
