@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/raftkv/raftkv/tests/bench/peers"
 )
@@ -51,7 +52,7 @@ func (r *runner) growth(ctx context.Context) (err error) {
 // growthOf compares one command on what startPair started, few keys first.
 func (r *runner) growthOf(ctx context.Context, pairs [2]*ladenServers, command string) error {
 	few, many := pairs[0].servers(), pairs[1].servers()
-	shape := Shape{Name: command, Part: "growth", Command: command, Conns: 50, Pipeline: 16, Size: usual}
+	shape := Shape{Part: "growth", Command: command, Conns: 50, Pipeline: 16, Size: usual}
 	results := make([]Growth, len(few))
 	for i, s := range few {
 		results[i] = Growth{System: s.Name(), Test: command, Few: r.Scale.Keys, Many: r.Scale.Many}
@@ -65,6 +66,7 @@ func (r *runner) growthOf(ctx context.Context, pairs [2]*ladenServers, command s
 				into *[]Round
 			}{{few[i], g.Few, &g.AtFew}, {many[i], g.Many, &g.AtMany}} {
 				shape.Keys = side.keys
+				shape.Name = fmt.Sprintf("%s %d keys", command, side.keys)
 				round, err := r.growthRound(ctx, side.s, shape)
 				if err != nil {
 					return err
@@ -81,11 +83,12 @@ func (r *runner) growthOf(ctx context.Context, pairs [2]*ladenServers, command s
 	return nil
 }
 
-// growthRound measures for a time: the two servers of one system share a name, so
-// what one reached says nothing of how many requests are right for the other.
+// growthRound takes one round, and a first measure before the first.
 func (r *runner) growthRound(ctx context.Context, s peers.Server, shape Shape) (round Round, err error) {
-	if err := r.gauge(ctx, s, shape); err != nil {
-		return round, err
+	if _, known := r.rates[rateKey(s, shape)]; !known {
+		if err := r.gauge(ctx, s, shape); err != nil {
+			return round, err
+		}
 	}
 	return r.measure(ctx, s, shape)
 }

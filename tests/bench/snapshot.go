@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/raftkv/raftkv/tests/bench/load"
@@ -17,6 +18,8 @@ const snapshotConns = 50
 type snapshotter interface {
 	peers.Server
 	Snapshot(ctx context.Context) error
+	// Snapshots changes with each snapshot, one that fell due by itself too.
+	Snapshots(ctx context.Context) (string, error)
 }
 
 // snapshot measures how long writes take at a fixed rate, in turn without and with a
@@ -91,18 +94,13 @@ func (r *runner) snapshotRound(ctx context.Context, s snapshotter, result *Snaps
 	return nil
 }
 
-// snapshotSpans makes the snapshots. The first moments of the load are not counted.
+// snapshotSpans waits for a window without a snapshot, and makes snapshots then. The
+// first moments of the load are not counted.
 func (r *runner) snapshotSpans(ctx context.Context, s snapshotter, ended <-chan struct{}) (without span, with []span, err error) {
-	pause := func(long time.Duration) {
-		select {
-		case <-time.After(long):
-		case <-ended:
-		}
+	wait(ended, r.Scale.Window/4)
+	if without, err = r.undisturbed(ctx, s, ended); err != nil {
+		return without, nil, err
 	}
-	pause(r.Scale.Window / 4)
-	without.from = time.Now()
-	pause(r.Scale.Window)
-	without.to = time.Now()
 	for sum := time.Duration(0); sum < r.Scale.Window; {
 		one := span{from: time.Now()}
 		if err := s.Snapshot(ctx); err != nil {
@@ -113,6 +111,34 @@ func (r *runner) snapshotSpans(ctx context.Context, s snapshotter, ended <-chan 
 		sum += one.to.Sub(one.from)
 	}
 	return without, with, nil
+}
+
+// undisturbed waits for a window in which no snapshot fell due by itself.
+func (r *runner) undisturbed(ctx context.Context, s snapshotter, ended <-chan struct{}) (window span, err error) {
+	const tries = 5
+	for range tries {
+		before, err := s.Snapshots(ctx)
+		if err != nil {
+			return window, err
+		}
+		window.from = time.Now()
+		wait(ended, r.Scale.Window)
+		window.to = time.Now()
+		after, err := s.Snapshots(ctx)
+		if err != nil || before == after {
+			return window, err
+		}
+		r.say("  %s wrote a snapshot by itself: that window does not count", s.Name())
+	}
+	return window, fmt.Errorf("%s writes snapshots all the time", s.Name())
+}
+
+// wait waits for a time, or until a load has ended early.
+func wait(ended <-chan struct{}, long time.Duration) {
+	select {
+	case <-time.After(long):
+	case <-ended:
+	}
 }
 
 // distribution is of the samples that were due within the spans.

@@ -132,7 +132,7 @@ func closeAll(conns []*Conn) {
 
 // Fill stores every key of a keyspace once, in pipelines over several connections.
 func Fill(ctx context.Context, addr string, over Keyspace) error {
-	const callers, pipeline = 8, 64
+	const callers, pipeline = 16, 256
 	conns, err := dialAll(ctx, addr, callers)
 	defer closeAll(conns)
 	if err != nil {

@@ -23,8 +23,8 @@ type Etcd struct {
 	Over     Keyspace
 }
 
-// etcdConns is over how many connections callers are spread. More of them only
-// cost both sides work: gRPC gathers what many callers send over one.
+// etcdConns is over how many connections callers are spread. With 50 callers, 1 to 8
+// connections to the leader served best, 16 and 50 worse, all three nodes worse still.
 const etcdConns = 4
 
 // Run loads etcd for so long.

@@ -84,9 +84,9 @@ func pace(ctx context.Context, rate int, due chan<- time.Time) error {
 	defer runtime.UnlockOSThread()
 	interval := time.Second / time.Duration(rate)
 	for next := time.Now(); ctx.Err() == nil; next = next.Add(interval) {
-		if wait := time.Until(next); wait > 0 {
+		for wait := time.Until(next); wait > 0; wait = time.Until(next) {
 			sleep := syscall.NsecToTimespec(int64(wait))
-			_ = syscall.Nanosleep(&sleep, nil) // cut short by a signal, a request is early
+			_ = syscall.Nanosleep(&sleep, nil) // the runtime's signals cut it short
 		}
 		select {
 		case due <- next:

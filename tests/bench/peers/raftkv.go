@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -198,6 +200,19 @@ func (r *Raft) Snapshot(ctx context.Context) error {
 // SnapshotOf has a node write a snapshot of its state.
 func (r *Raft) SnapshotOf(ctx context.Context, node int) error {
 	return do(ctx, r.addrs[node].resp, "RAFT.SNAPSHOT").Err()
+}
+
+// Snapshots changes whenever a node has written a snapshot.
+func (r *Raft) Snapshots(ctx context.Context) (string, error) {
+	var all []string
+	for i := range r.nodes {
+		s, err := r.status(ctx, i)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, strconv.FormatInt(s.SnapshotIndex, 10))
+	}
+	return strings.Join(all, " "), nil
 }
 
 func (r *Raft) status(ctx context.Context, node int) (*proc.Status, error) {

@@ -89,6 +89,21 @@ func (r *Redis) Snapshot(ctx context.Context) error {
 	return r.Rewritten(ctx)
 }
 
+// Snapshots changes whenever it has begun or ended to write the file anew.
+func (r *Redis) Snapshots(ctx context.Context) (string, error) {
+	info, err := do(ctx, r.addr, "INFO", "persistence").Text()
+	if err != nil {
+		return "", err
+	}
+	var all []string
+	for line := range strings.Lines(info) {
+		if strings.HasPrefix(line, "aof_rewrite") { // in progress, scheduled, how many
+			all = append(all, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(all, " "), nil
+}
+
 // Rewritten waits until the append-only file is not being written anew.
 func (r *Redis) Rewritten(ctx context.Context) error {
 	return r.await(ctx, commandLimit, func() error {

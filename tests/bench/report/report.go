@@ -42,6 +42,9 @@ func Write(dir string, res *bench.Results) error {
 	if err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(raw, '\n'), 0o644); err != nil {
+		return err
+	}
 	pictures, err := drawAll(dir, res)
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func Write(dir string, res *bench.Results) error {
 	markdown(&page, res, pictures)
 	var speed bytes.Buffer
 	Speed(&speed, res)
-	for name, text := range map[string][]byte{"results.json": append(raw, '\n'), "report.md": page.Bytes(), "speed.md": speed.Bytes()} {
+	for name, text := range map[string][]byte{"report.md": page.Bytes(), "speed.md": speed.Bytes()} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err
 		}

@@ -95,11 +95,11 @@ func (s *settings) run() (code int, err error) {
 	if err = errors.Join(err, os.RemoveAll(s.Work)); err != nil {
 		return 0, err
 	}
+	report.Text(s.Out, res)
 	dir := filepath.Join(s.results, res.Conditions.Started.Format("20060102-150405")+"-"+res.Conditions.Commit)
 	if err := report.Write(dir, res); err != nil {
 		return 0, err
 	}
-	report.Text(s.Out, res)
 	fmt.Fprintf(s.Out, "\nFor the README, section Speed:\n\n")
 	report.Speed(s.Out, res)
 	fmt.Fprintf(s.Out, "\nwritten to %s\n", dir)
