@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -170,19 +171,18 @@ func rateKey(s peers.Server, shape Shape) string { return shape.Name + " " + s.N
 // gauge runs redis-benchmark, which takes a number of requests and no time, until it
 // ran long enough to tell how many are right.
 func (r *runner) gauge(ctx context.Context, s peers.Server, shape Shape) error {
-	long := r.Scale.Long / 5
+	long := r.Scale.Long.Seconds() / 5
 	for requests := shape.Conns * shape.Pipeline * 2; ; {
-		start := time.Now()
 		summary, err := r.redisBenchmark(ctx, s, shape, requests)
 		if err != nil {
 			return err
 		}
-		r.rates[rateKey(s, shape)] = summary.PerSecond
-		took := time.Since(start)
+		took := float64(requests) / summary.PerSecond // 0 where it was less than a millisecond
 		if took >= long {
+			r.rates[rateKey(s, shape)] = summary.PerSecond
 			return nil
 		}
-		requests = int(float64(requests) * min(10, 1.3*float64(long)/float64(took)))
+		requests = int(float64(requests) * min(10, 1.3*long/took))
 	}
 }
 
@@ -226,6 +226,9 @@ func (r *runner) measure(ctx context.Context, s peers.Server, shape Shape) (roun
 		summary, err := r.redisBenchmark(ctx, s, shape, requests)
 		if err != nil {
 			return round, err
+		}
+		if math.IsInf(summary.PerSecond, 1) {
+			return round, fmt.Errorf("%d requests are too few to measure", requests)
 		}
 		round = Round{PerSecond: summary.PerSecond, P50: summary.P50, P99: summary.P99}
 	} else {

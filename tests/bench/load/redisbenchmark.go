@@ -27,7 +27,8 @@ type Summary struct {
 	PerSecond, Average, P50, P95, P99, Max float64
 }
 
-// Run sends so many requests and returns what redis-benchmark measured.
+// Run sends so many requests and returns what redis-benchmark measured, with its
+// clock of milliseconds: what takes less is done at an infinite rate.
 func (b RedisBenchmark) Run(ctx context.Context, requests int) (*Summary, error) {
 	host, port, err := net.SplitHostPort(b.Addr)
 	if err != nil {
