@@ -102,7 +102,7 @@ func unescape(text string) string {
 // fdatasync is the median time of appending 64 B to a file with fdatasync, in
 // microseconds.
 func fdatasync(dir string) (micros float64, err error) {
-	const appends = 500
+	const appends = 2000
 	f, err := os.CreateTemp(dir, "fdatasync-")
 	if err != nil {
 		return 0, err

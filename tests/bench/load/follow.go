@@ -48,11 +48,12 @@ func (l *Follow) Run(ctx context.Context) ([]Sample, error) {
 		failed   []error
 	)
 	requests.Go(func() {
-		number := 0
+		key := 0
 		for at := range due {
-			number++
+			key = (key + 1) % l.Over.Keys
+			own := AppendKey(nil, key)
 			requests.Go(func() {
-				err := l.request(number, at.Add(replyLimit))
+				err := l.request(own, at.Add(replyLimit))
 				mu.Lock()
 				defer mu.Unlock()
 				samples, failed = append(samples, Sample{at, time.Since(at)}), append(failed, err)
@@ -65,8 +66,8 @@ func (l *Follow) Run(ctx context.Context) ([]Sample, error) {
 }
 
 // request sends one SET until it is acknowledged or the time is up.
-func (l *Follow) request(number int, end time.Time) error {
-	key, value := AppendKey(nil, number%l.Over.Keys), l.Over.value()
+func (l *Follow) request(key []byte, end time.Time) error {
+	value := l.Over.value()
 	for {
 		node := int(l.leader.Load())
 		err := l.try(node, end, key, value)

@@ -177,9 +177,9 @@ func around(res *bench.Results) (*picture, error) {
 		return nil, nil
 	}
 	one := plot.New()
-	one.Title.Text = "SETs around a kill -9 of the leader"
+	one.Title.Text = "SETs around a kill -9 of the leader: from when each was due to its acknowledgement"
 	one.X.Label.Text = "when the write was due, seconds after the kill"
-	one.Y.Label.Text = "ms until it was acknowledged"
+	one.Y.Label.Text = "ms" // a long one costs room above: gonum takes its middle for its end
 	var points plotter.XYs
 	lowest, highest := math.Inf(1), 0.0
 	for _, p := range res.Around {
@@ -250,9 +250,9 @@ func snapshotCurves(res *bench.Results) (*picture, error) {
 		return nil, nil
 	}
 	one := plot.New()
-	one.Title.Text = fmt.Sprintf("SETs at %s per second, without and with a snapshot of %s keys in progress",
+	one.Title.Text = fmt.Sprintf("SETs at %s per second, from when each was due, without and with a snapshot of %s keys",
 		thousands(float64(res.Snapshots[0].Rate)), thousands(float64(res.Snapshots[0].Keys)))
-	one.X.Label.Text, one.Y.Label.Text = "share of the writes that were faster", "ms from when the write was due"
+	one.X.Label.Text, one.Y.Label.Text = "share of the writes that were faster", "ms"
 	one.Add(plotter.NewGrid())
 	lowest, highest := math.Inf(1), 0.0
 	for _, s := range res.Snapshots {
