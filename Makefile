@@ -13,6 +13,12 @@ WRITERS ?= 8
 DURATION ?= 4m
 NODES ?= 3
 SEED ?= 0
+# Which parts make bench measures (all), small sizes for development (1), systems that take no
+# part, and where the servers' data goes: a disk, not memory.
+ONLY ?=
+QUICK ?=
+WITHOUT ?=
+DATA ?=
 
 COMMIT := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
@@ -20,7 +26,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill powerloss chaos cover docs clean redis left-out
+.PHONY: help build run test race lint fuzz kill powerloss chaos bench cover docs clean redis peers left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +73,11 @@ powerloss: ROUNDS = 20
 powerloss: ## cut the power of one and of three nodes ROUNDS (20) times under load and count what was lost (root)
 	RAFTKV_POWERLOSS_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestPowerLoss$$' ./tests/disk
 
+bench: ROUNDS = 3
+bench: build peers ## measure beside Redis, etcd and a bare redcon, in ROUNDS (3); ONLY=kill,memory QUICK=1 WITHOUT=etcd DATA=DIR
+	PATH="$(CURDIR)/$(ETCD)/usr/bin:$$PATH" $(GO) run ./tests/bench/run -raftkv ./raftkv -rounds $(ROUNDS) \
+		-only "$(ONLY)" -without "$(WITHOUT)" -data "$(DATA)" $(if $(QUICK),-quick)
+
 cover: ## run all tests and print how much of each function they reach
 	$(GO) test -timeout 20m -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
@@ -75,7 +86,7 @@ docs: build ## write the command table of README.md anew from the declarations
 	@{ sed '/^<!-- commands: begin/q' README.md; echo; ./raftkv commands; echo; sed -n '/^<!-- commands: end/,$$p' README.md; } > README.md.new
 	@mv README.md.new README.md
 
-clean: ## remove the binary, the data of make run, and what tests left
+clean: ## remove the binary, the data of make run, and what tests left; not what make bench wrote
 	rm -rf raftkv data/run cover.out
 	@rmdir data 2>/dev/null || true
 
@@ -87,6 +98,24 @@ redis:
 			echo "installing redis-tools for the tests"; \
 			{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends redis-tools; } >/dev/null \
 				|| echo "redis-tools could not be installed"; \
+		fi; \
+	fi
+
+# The bench compares with etcd too, and counts waits for the disk with strace. Debian's
+# etcd-server would start a service when installed, so it is only unpacked.
+ETCD := .build/etcd
+peers: redis
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		if ! command -v etcd >/dev/null && ! [ -x $(ETCD)/usr/bin/etcd ]; then \
+			echo "unpacking etcd-server for the bench"; \
+			{ apt-get -qq update && mkdir -p $(ETCD) && cd $(ETCD) && apt-get -qq download etcd-server \
+				&& dpkg -x etcd-server_*.deb . && rm etcd-server_*.deb; } >/dev/null 2>&1 \
+				|| echo "etcd-server could not be fetched"; \
+		fi; \
+		if ! command -v strace >/dev/null; then \
+			echo "installing strace for the bench"; \
+			{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends strace; } >/dev/null \
+				|| echo "strace could not be installed"; \
 		fi; \
 	fi
 

@@ -49,7 +49,7 @@ var owners = []struct {
 	module string
 	rooms  []string
 }{
-	{"github.com/tidwall/redcon", []string{"server"}},
+	{"github.com/tidwall/redcon", []string{"server", "tests/bench/echo"}}, // the bench's ceiling is a bare server of it
 	{"github.com/hashicorp/raft", []string{"cluster/**"}},
 	{"github.com/hashicorp/raft-boltdb", []string{"cluster/**"}},
 	{"github.com/hashicorp/go-msgpack", []string{"cluster/**"}},
@@ -64,6 +64,10 @@ var owners = []struct {
 	{"github.com/anishathalye/porcupine", []string{"tests/**"}},
 	{"github.com/yuin/gopher-lua", []string{"fsm/script"}},
 	{"github.com/vishvananda", []string{"tests/chaos/network"}},
+	// The bench drives etcd by its own client, which logs through zap, and draws its figures.
+	{"go.etcd.io/etcd/client", []string{"tests/bench/**"}},
+	{"go.uber.org/zap", []string{"tests/bench/**"}},
+	{"gonum.org/v1/plot", []string{"tests/bench/report"}},
 }
 
 // anyTest may be imported by every test file and by no other.

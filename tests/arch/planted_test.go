@@ -56,6 +56,8 @@ func TestPlanted(t *testing.T) {
 		{"no new rooms", Imports, "server/deep/er/x.go", imports("er", "fmt"), "there is no room server/deep/er"},
 		{"redcon has one owner", Imports, "server/httpapi/x.go", imports("httpapi", "github.com/tidwall/redcon"), "belongs to server"},
 		{"in tests too", Imports, "cluster/x_test.go", imports("cluster", "github.com/tidwall/redcon"), "belongs to server"},
+		{"but for the bench's echo", Imports, "tests/bench/echo/x.go", imports("echo", "github.com/tidwall/redcon"), ""},
+		{"etcd's client is the bench's", Imports, "cluster/x.go", imports("cluster", "go.etcd.io/etcd/client/v3"), "belongs to tests/bench"},
 		{"Raft has one owner", Imports, "server/x.go", imports("server", "github.com/hashicorp/raft"), "belongs to cluster"},
 		{"its store too", Imports, "fsm/x.go", imports("fsm", "github.com/hashicorp/raft-boltdb/v2"), "belongs to cluster"},
 		{"go-redis is for tests", Imports, "server/x_test.go", imports("server", "github.com/redis/go-redis/v9"), "belongs to tests"},

@@ -27,13 +27,11 @@ type Node struct {
 	Env                  []string // added to the test's own, NAME=VALUE
 	Binary               string   // Build's if empty
 
-	tb      testing.TB
-	logPath string
+	Process
+
+	tb testing.TB
 
 	mu     sync.Mutex
-	cmd    *exec.Cmd     // guarded by mu; nil while it does not run
-	exited chan struct{} // closed when cmd has ended
-	status error         // of the last process; set before exited is closed
 	client *redis.Client // guarded by mu
 }
 
@@ -46,7 +44,8 @@ func NewNode(tb testing.TB, id string, flags ...string) *Node {
 	n := &Node{
 		ID: id, Raft: FreeAddr(tb), RESP: FreeAddr(tb), HTTP: FreeAddr(tb),
 		Dir: filepath.Join(dir, "data"), Flags: flags,
-		tb: tb, logPath: filepath.Join(dir, "log"),
+		Process: Process{Name: id, LogPath: filepath.Join(dir, "log")},
+		tb:      tb,
 	}
 	tb.Cleanup(func() {
 		n.Kill()
@@ -68,16 +67,6 @@ func (n *Node) Start(extra ...string) *Node {
 }
 
 func (n *Node) start(extra []string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cmd != nil {
-		return fmt.Errorf("%s runs already", n.ID)
-	}
-	log, err := os.OpenFile(n.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close() // the child has its own
 	args := []string{"--node-id", n.ID, "--raft-addr", n.Raft, "--resp-addr", n.RESP, "--http-addr", n.HTTP, "--data-dir", n.Dir}
 	binary := n.Binary
 	if binary == "" {
@@ -85,22 +74,8 @@ func (n *Node) start(extra []string) error {
 	}
 	args = append(args, StoreFlags()...)
 	cmd := exec.Command(binary, append(append(args, n.Flags...), extra...)...)
-	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(Environ(), n.Env...)
-	cmd.SysProcAttr = dieWithParent()
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	exited := make(chan struct{})
-	n.cmd, n.exited = cmd, exited
-	go func() {
-		err := cmd.Wait()
-		n.mu.Lock()
-		n.cmd, n.status = nil, err
-		n.mu.Unlock()
-		close(exited)
-	}()
-	return nil
+	return n.Launch(cmd)
 }
 
 // Environ is the test's environment without the settings of raftkv and of the
@@ -112,9 +87,7 @@ func Environ() []string {
 // Kill ends the process as kill -9 does and waits until it is gone. It does
 // nothing if it does not run.
 func (n *Node) Kill() {
-	if exited := n.Signal(syscall.SIGKILL); exited != nil {
-		<-exited
-	}
+	n.KillProcess()
 	n.closeClient()
 }
 
@@ -130,42 +103,6 @@ func (n *Node) Term() {
 		n.tb.Fatalf("%s after SIGTERM: %v", n.ID, err)
 	}
 	n.closeClient()
-}
-
-// Signal sends a signal; the channel is closed when the process has ended. It is
-// nil if none runs.
-func (n *Node) Signal(sig os.Signal) <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cmd == nil {
-		return nil
-	}
-	n.cmd.Process.Signal(sig) // an error means that it has ended, which exited tells
-	return n.exited
-}
-
-// Wait waits until the process has ended and returns its error, nil for exit
-// status 0.
-func (n *Node) Wait(limit time.Duration) error {
-	n.mu.Lock()
-	exited := n.exited
-	n.mu.Unlock()
-	if exited == nil {
-		return errors.New("never started")
-	}
-	select {
-	case <-exited:
-		return n.status
-	case <-time.After(limit):
-		return fmt.Errorf("still running after %s", limit)
-	}
-}
-
-// Running says whether the process runs.
-func (n *Node) Running() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cmd != nil
 }
 
 // WaitReady waits until the node answers linearizable reads.
@@ -200,7 +137,7 @@ func (n *Node) Ready() error {
 // checkLog fails the test if one of the node's processes panicked, or was built
 // with the race detector and found something.
 func (n *Node) checkLog() {
-	text, err := os.ReadFile(n.logPath)
+	text, err := os.ReadFile(n.LogPath)
 	if errors.Is(err, os.ErrNotExist) {
 		return // never started
 	}
@@ -212,16 +149,6 @@ func (n *Node) checkLog() {
 			n.tb.Errorf("%s: %s", n.ID, text[at:min(len(text), at+4000)])
 		}
 	}
-}
-
-// LogTail returns the last lines of what the node's processes wrote.
-func (n *Node) LogTail(lines int) string {
-	text, err := os.ReadFile(n.logPath)
-	if err != nil {
-		return err.Error()
-	}
-	all := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
 // Client returns a plain client of this node, which follows no redirect and

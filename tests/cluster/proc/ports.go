@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,11 +16,20 @@ var ports struct {
 	used map[int]bool
 }
 
-// FreeAddr returns an address of 127.0.0.1 that nobody listens on. Its port is
-// below those that the kernel gives to outgoing connections: a node is started
-// again on the port it had, and must not find a client's connection there.
+// FreeAddr returns FreeAddress's for a test.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
+	addr, err := FreeAddress()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return addr
+}
+
+// FreeAddress returns an address of 127.0.0.1 that nobody listens on. Its port is
+// below those that the kernel gives to outgoing connections: a node is started
+// again on the port it had, and must not find a client's connection there.
+func FreeAddress() (string, error) {
 	low := 32768
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
 		fmt.Sscan(string(text), &low)
@@ -45,8 +55,7 @@ func FreeAddr(tb testing.TB) string {
 		}
 		ln.Close()
 		ports.used[port] = true
-		return addr
+		return addr, nil
 	}
-	tb.Fatal("no free port found")
-	return ""
+	return "", errors.New("no free port found")
 }
