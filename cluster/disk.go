@@ -24,9 +24,6 @@ const (
 	hangLimit  = 2 * time.Second
 	hangPause  = 50 * time.Millisecond
 	spacePause = 250 * time.Millisecond
-	// leaderless is how long a node with a nearly full disk leaves an election to
-	// those that have space: one of them may lack entries that only this node has.
-	leaderless = 5 * time.Second
 	// ballast is what a file takes up whose only use is to be removed when the disk
 	// is full: then the small entries that an election or a tick needs find room.
 	ballastFile = "ballast"
@@ -299,7 +296,9 @@ func (d *disk) watchSpace() {
 			d.refuse.Store(d.isShort())
 			continue
 		}
-		d.makeWay(d.now()-led > leaderless)
+		// An election is left to those that have space, but not for ever: one of them may
+		// lack entries that only this node has.
+		d.makeWay(d.now()-led > d.n.timing.leaderless)
 	}
 }
 

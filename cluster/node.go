@@ -51,7 +51,9 @@ type Config struct {
 	RaftAddr, RaftAdvertise, RESPAdvertise, HTTPAdvertise string
 	// Join are Raft addresses of members to ask for admission; a fresh node only.
 	Join []string
-	// LeaderWait is how long a request waits for a leader.
+	// Network names the timeouts; empty is LAN.
+	Network Network
+	// LeaderWait is how long a request waits for a leader; longer than a failover takes.
 	LeaderWait time.Duration
 	Logger     *slog.Logger
 	// OnBatch, where set, is told how many proposals went into each entry.
@@ -74,6 +76,7 @@ type Config struct {
 type Node struct {
 	cfg     Config
 	log     *slog.Logger
+	timing  timing
 	machine *fsm.Machine
 	clock   *clock
 	book    *book
@@ -154,6 +157,11 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	if cfg.DiskReserve == 0 {
 		cfg.DiskReserve = DefaultDiskReserve
 	}
+	network, timing, err := timingOf(cfg.Network)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Network = network
 	dir, err := openDataDir(cfg.DataDir, cfg.NodeID)
 	if err != nil {
 		return nil, err
@@ -163,7 +171,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
+		cfg: cfg, log: cfg.Logger, timing: timing, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
 		book:    openBook(dir.file(peersFile), cfg.Logger),
 		writers: newGathering(),
 		tickC:   make(chan struct{}, 1), fatal: make(chan error, 1),
