@@ -114,6 +114,7 @@ type Node struct {
 	readers rounds // of the leader
 	locals  rounds // of a follower's own reads
 
+	succession *succession
 	diverged   *diverged
 	abstains   abstention
 	rebuilding atomic.Pointer[rebuild]
@@ -179,6 +180,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	n.queue = batch.New(maxQueued, MaxCommand, n.writers.count)
 	n.members = newTurn()
 	n.disk, n.audits, n.diverged, n.chunk = newDisk(n), newAudits(n), openDiverged(n), maxChunk
+	n.succession = newSuccession(n)
 	if n.spools, err = openSpools(n); err != nil {
 		dir.close()
 		return nil, err
@@ -190,6 +192,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	n.trans, err = transport.New(transport.Config{
 		Addr: cfg.RaftAddr, Advertise: cfg.RaftAdvertise, Self: n.wireIdentity(),
 		Resolve: n.book.resolve, Learned: n.book.learn, Replicates: n.replicates,
+		Storing: n.disk.storesFor, Lost: n.succession.notice,
 		Dir: func() string { return n.state.Load().UUID }, Fits: n.fits, Logger: &raftLogger{log: cfg.Logger},
 	})
 	if err != nil {
@@ -218,7 +221,7 @@ func (n *Node) Start() error {
 	}
 	n.mu.Unlock()
 	n.trans.Start()
-	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.diverged.watch, n.auditNowAndThen} {
+	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.succession.watch, n.diverged.watch, n.auditNowAndThen} {
 		n.wg.Go(loop)
 	}
 	return nil
