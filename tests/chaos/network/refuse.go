@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Refuse has a side's node be refused, from now on, whatever it sends to another
@@ -66,6 +66,6 @@ func (n *Network) shadow(p Path, change func(*netlink.Handle, *netlink.Route) er
 	to.Mask[3] = 0xff
 	return errors.Join(
 		host.do(func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/all/accept_local", []byte("1"), 0) }),
-		change(nl, &netlink.Route{Dst: to, LinkIndex: lo.Attrs().Index, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}),
+		change(nl, &netlink.Route{Dst: to, LinkIndex: lo.Attrs().Index, Type: syscall.RTN_LOCAL, Table: syscall.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}),
 	)
 }
