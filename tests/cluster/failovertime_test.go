@@ -114,6 +114,50 @@ func takeLeader(t *testing.T, c *proc.Cluster, sig syscall.Signal) (first, gap t
 	return first, a.longest
 }
 
+// A voter that does not answer holds nobody up when the leader is asked to go: it is
+// asked whether it would lead while writes go on.
+func TestTermBesideASilentFollower(t *testing.T) {
+	const limit = 500 * time.Millisecond // a node waits a second for such an answer
+	c := proc.StartCluster(t, 3)
+	leader := c.Leader()
+	var others []*proc.Node
+	for _, n := range c.Nodes {
+		if n != leader {
+			others = append(others, n)
+		}
+	}
+	next, silent := others[0], others[1]
+	a, stop, answered := &audit{}, make(chan struct{}), make(chan time.Time, 1)
+	var all sync.WaitGroup
+	all.Go(func() { a.write(c.Client(), 0, stop) })
+	a.waitProgress(t, 100)
+	silent.Signal(syscall.SIGSTOP)
+	defer silent.Signal(syscall.SIGCONT)
+	a.waitProgress(t, 100)
+	a.mu.Lock()
+	a.longest = 0
+	a.mu.Unlock()
+	all.Go(func() { probe(next, stop, answered) })
+	leader.Signal(syscall.SIGTERM)
+	select {
+	case <-answered:
+	case <-time.After(patience):
+		t.Error("the other node does not lead")
+	}
+	a.waitProgress(t, 10)
+	a.mu.Lock()
+	if a.longest > limit {
+		t.Errorf("no write was acknowledged for %s", a.longest)
+	}
+	a.mu.Unlock()
+	silent.Signal(syscall.SIGCONT) // or there is no majority once the old leader has ended
+	close(stop)
+	all.Wait()
+	for _, key := range a.stale {
+		t.Errorf("%s was acknowledged, and a read after that did not see it", key)
+	}
+}
+
 // probe writes to one node, which is a follower at first, again and again, and
 // tells when the first write was acknowledged.
 func probe(n *proc.Node, stop <-chan struct{}, answered chan<- time.Time) {
