@@ -15,7 +15,7 @@ const announcePause = 500 * time.Millisecond
 func (n *Node) announce() {
 	const patience = 3 * time.Second
 	led := time.Now()
-	var cutOff isolation
+	cutOff := isolation{patience: n.timing.leaderless}
 	for n.ctx.Err() == nil {
 		pause(n.ctx, announcePause)
 		if n.state.Load().State == left {
@@ -94,14 +94,16 @@ func (n *Node) hearsMembers() bool {
 }
 
 // isolation notices when this node is alone for long, each time once.
-type isolation struct{ told bool }
+type isolation struct {
+	patience time.Duration // an election is over by then
+	told     bool
+}
 
 // begins says that it is time to tell. lost is how long no leader was known; heard
 // says that somebody of the cluster answers.
 func (i *isolation) begins(lost time.Duration, heard bool) bool {
-	const patience = 5 * time.Second // an election is over by then
 	switch {
-	case lost < patience:
+	case lost < i.patience:
 		i.told = false
 	case !heard && !i.told:
 		i.told = true

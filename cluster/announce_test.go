@@ -69,7 +69,7 @@ func TestAllMoved(t *testing.T) {
 }
 
 func TestIsolation(t *testing.T) {
-	var i isolation
+	i := isolation{patience: timings[LAN].leaderless}
 	for step, tt := range []struct {
 		lost  time.Duration
 		heard bool

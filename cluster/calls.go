@@ -28,11 +28,12 @@ const (
 	kindMembers
 	kindVoid // open to strangers: a pledged node asks whether its cluster can never be
 	kindAudit
-	kindDigest  // of the state at a place in the log
-	kindRuling  // how an audit ended
-	kindRebuild // of the node that is asked
-	kindSpool   // the leader is to lay its state ready
-	kindChunk   // a part of it
+	kindDigest     // of the state at a place in the log
+	kindRuling     // how an audit ended
+	kindRebuild    // of the node that is asked
+	kindSpool      // the leader is to lay its state ready
+	kindChunk      // a part of it
+	kindSuccession // what a voter knows of the end of a leader
 )
 
 // handleCalls sets the handlers of all kinds.
@@ -69,6 +70,7 @@ func (n *Node) handleCalls() {
 		return struct{}{}, n.removed(*o, n.pledges.Load())
 	})
 	handle(n, kindMembers, false, func(context.Context, *struct{}) (any, error) { return n.outlook(), nil })
+	handle(n, kindSuccession, false, func(ctx context.Context, r *reign) (any, error) { return n.succession.testify(ctx, *r), nil })
 	handle(n, kindVoid, true, func(_ context.Context, r *voidRequest) (any, error) {
 		return n.state.Load().voids(r.Cluster), nil
 	})

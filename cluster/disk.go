@@ -21,12 +21,12 @@ import (
 const (
 	// hangLimit is how long one write may take before this node gives up leading:
 	// far above what a busy disk needs, well below a client's patience.
-	hangLimit  = 2 * time.Second
-	hangPause  = 50 * time.Millisecond
+	hangLimit = 2 * time.Second
+	hangPause = 50 * time.Millisecond
+	// storeLimit is for how long of one write of entries a follower's leader still hears
+	// that the follower is alive.
+	storeLimit = time.Second
 	spacePause = 250 * time.Millisecond
-	// leaderless is how long a node with a nearly full disk leaves an election to
-	// those that have space: one of them may lack entries that only this node has.
-	leaderless = 5 * time.Second
 	// ballast is what a file takes up whose only use is to be removed when the disk
 	// is full: then the small entries that an election or a tick needs find room.
 	ballastFile = "ballast"
@@ -38,11 +38,12 @@ const (
 // ends the process; a disk that is full, or that hangs, costs this node only its
 // leadership, until it is well again.
 type disk struct {
-	n     *Node
-	now   func() time.Duration
-	armed atomic.Bool  // the library's goroutines run: errors can no longer be returned
-	began atomic.Int64 // when the write under way began, by now; 0: none is
-	cut   atomic.Bool  // the log lost its end and nothing was written since
+	n      *Node
+	now    func() time.Duration
+	armed  atomic.Bool  // the library's goroutines run: errors can no longer be returned
+	began  atomic.Int64 // when the write under way began, by now; 0: none is
+	stores atomic.Int64 // when the write of entries under way began, by now; 0: none is
+	cut    atomic.Bool  // the log lost its end and nothing was written since
 
 	hanging atomic.Bool
 	next    atomic.Pointer[system.Member] // who leads while this node hangs, if known
@@ -86,6 +87,19 @@ func (d *disk) write(fn func() error) error {
 	return err
 }
 
+// storesFor tells whose entries this node is writing to its log, as a follower, and in
+// which term, while that takes no longer than storeLimit. The library's main loop is
+// inside that write, so neither can change before it ends.
+func (d *disk) storesFor() (leader string, term uint64, ok bool) {
+	began := d.stores.Load()
+	r := d.n.raft.Load()
+	if began == 0 || d.now()-time.Duration(began) > storeLimit || r == nil || r.State() == raft.Leader {
+		return "", 0, false
+	}
+	now, known := d.n.reign()
+	return now.Leader, now.Term, known && d.stores.Load() == began
+}
+
 // halt ends the process: what is on disk is not known, or not what was written,
 // and the library would go on or panic. It returns only before Raft has started.
 func (d *disk) halt(err error) error {
@@ -119,6 +133,8 @@ func (g *guardedLog) StoreLog(e *raft.Log) error { return g.StoreLogs([]*raft.Lo
 // still counts as its last entry; nor, on a leader, if a configuration could not
 // be stored: it works by that configuration all the same (raft.go, appendConfigurationEntry).
 func (g *guardedLog) StoreLogs(es []*raft.Log) error {
+	g.d.stores.Store(max(1, int64(g.d.now())))
+	defer g.d.stores.Store(0)
 	err := g.d.write(func() error { return g.LogStore.StoreLogs(es) })
 	if errors.Is(err, logstore.ErrNoSpace) {
 		g.d.short.Store(true)
@@ -299,7 +315,9 @@ func (d *disk) watchSpace() {
 			d.refuse.Store(d.isShort())
 			continue
 		}
-		d.makeWay(d.now()-led > leaderless)
+		// An election is left to those that have space, but not for ever: one of them may
+		// lack entries that only this node has.
+		d.makeWay(d.now()-led > d.n.timing.leaderless)
 	}
 }
 

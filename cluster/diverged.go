@@ -273,5 +273,14 @@ func (n *Node) abstain(why whyAbstain, on bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.why[why] = on
-	n.trans.Abstain(a.why[lacksSpace] || a.why[hasDiverged])
+	n.trans.Abstain(a.anyLocked())
 }
+
+// any reports whether there is a reason.
+func (a *abstention) any() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.anyLocked()
+}
+
+func (a *abstention) anyLocked() bool { return a.why[lacksSpace] || a.why[hasDiverged] }

@@ -11,6 +11,7 @@ import (
 type liveness struct {
 	mu       sync.Mutex
 	answered map[string]time.Time // guarded by mu: when a member last answered; without those that are gone
+	odd      map[string]Network   // guarded by mu: of members that run with other timeouts, which they said last
 }
 
 const (
@@ -38,6 +39,10 @@ func (l *liveness) round(n *Node) {
 		if id := string(s.ID); id != n.cfg.NodeID {
 			wg.Go(func() {
 				p, err := n.askProgress(ctx, id)
+				if err == nil && l.differs(id, p.Network, n.cfg.Network) {
+					n.log.Warn("a member runs with another --network; give all of them the same, or leaders may change without need",
+						"member", id, "network", p.Network, "here", n.cfg.Network)
+				}
 				// One that has diverged answers, but serves nobody.
 				l.note(id, err == nil && !p.Diverged, err != nil && ctx.Err() != nil)
 			})
@@ -60,6 +65,23 @@ func (l *liveness) note(id string, answered, silent bool) {
 	case !silent:
 		delete(l.answered, id)
 	}
+}
+
+// differs reports that a member runs with the timeouts of another network than this
+// node, when that is news. An older version does not say.
+func (l *liveness) differs(id string, its, ours Network) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if its == ours || its == "" {
+		delete(l.odd, id)
+		return false
+	}
+	if l.odd == nil {
+		l.odd = make(map[string]Network)
+	}
+	was := l.odd[id]
+	l.odd[id] = its
+	return was != its
 }
 
 // alive says whether a member answered lately.

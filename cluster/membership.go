@@ -467,6 +467,12 @@ func (n *Node) transferLeadership(ctx context.Context, id string) error {
 		return err
 	}
 	defer n.members.unlock()
+	if id == "" { // asked before anything is held up: one of the voters may not answer
+		id, _ = n.fittest(ctx)
+	}
+	if id == "" {
+		return refusedf("leadership not transferred: no voter answers that may lead")
+	}
 	n.held.Store(true)
 	defer func() {
 		n.held.Store(false)
@@ -477,12 +483,6 @@ func (n *Node) transferLeadership(ctx context.Context, id string) error {
 			return ctx.Err()
 		}
 		pause(ctx, time.Millisecond)
-	}
-	if id == "" {
-		id, _ = n.fittest(ctx)
-	}
-	if id == "" {
-		return refusedf("leadership not transferred: no voter answers that may lead")
 	}
 	r := n.raft.Load()
 	if err := r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error(); err != nil {

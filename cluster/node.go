@@ -51,7 +51,9 @@ type Config struct {
 	RaftAddr, RaftAdvertise, RESPAdvertise, HTTPAdvertise string
 	// Join are Raft addresses of members to ask for admission; a fresh node only.
 	Join []string
-	// LeaderWait is how long a request waits for a leader.
+	// Network names the timeouts; empty is LAN.
+	Network Network
+	// LeaderWait is how long a request waits for a leader; longer than a failover takes.
 	LeaderWait time.Duration
 	Logger     *slog.Logger
 	// OnBatch, where set, is told how many proposals went into each entry.
@@ -74,6 +76,7 @@ type Config struct {
 type Node struct {
 	cfg     Config
 	log     *slog.Logger
+	timing  timing
 	machine *fsm.Machine
 	clock   *clock
 	book    *book
@@ -111,6 +114,7 @@ type Node struct {
 	readers rounds // of the leader
 	locals  rounds // of a follower's own reads
 
+	succession *succession
 	diverged   *diverged
 	abstains   abstention
 	rebuilding atomic.Pointer[rebuild]
@@ -154,6 +158,11 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	if cfg.DiskReserve == 0 {
 		cfg.DiskReserve = DefaultDiskReserve
 	}
+	network, timing, err := timingOf(cfg.Network)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Network = network
 	dir, err := openDataDir(cfg.DataDir, cfg.NodeID)
 	if err != nil {
 		return nil, err
@@ -163,7 +172,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
+		cfg: cfg, log: cfg.Logger, timing: timing, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
 		book:    openBook(dir.file(peersFile), cfg.Logger),
 		writers: newGathering(),
 		tickC:   make(chan struct{}, 1), fatal: make(chan error, 1),
@@ -171,6 +180,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	n.queue = batch.New(maxQueued, MaxCommand, n.writers.count)
 	n.members = newTurn()
 	n.disk, n.audits, n.diverged, n.chunk = newDisk(n), newAudits(n), openDiverged(n), maxChunk
+	n.succession = newSuccession(n)
 	if n.spools, err = openSpools(n); err != nil {
 		dir.close()
 		return nil, err
@@ -182,6 +192,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	n.trans, err = transport.New(transport.Config{
 		Addr: cfg.RaftAddr, Advertise: cfg.RaftAdvertise, Self: n.wireIdentity(),
 		Resolve: n.book.resolve, Learned: n.book.learn, Replicates: n.replicates,
+		Storing: n.disk.storesFor, Lost: n.succession.notice,
 		Dir: func() string { return n.state.Load().UUID }, Fits: n.fits, Logger: &raftLogger{log: cfg.Logger},
 	})
 	if err != nil {
@@ -210,7 +221,7 @@ func (n *Node) Start() error {
 	}
 	n.mu.Unlock()
 	n.trans.Start()
-	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.diverged.watch, n.auditNowAndThen} {
+	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.succession.watch, n.diverged.watch, n.auditNowAndThen} {
 		n.wg.Go(loop)
 	}
 	return nil

@@ -32,8 +32,9 @@ type testNode struct {
 	dir     string
 	addr    string
 	wall    func() time.Time
-	wait    time.Duration         // for a leader
-	audits  time.Duration         // the interval; 0: none by themselves
+	wait    time.Duration // for a leader
+	audits  time.Duration // the interval; 0: none by themselves
+	network Network
 	logs    io.Writer             // nil: the test's own output
 	refusal atomic.Pointer[error] // what commands forwarded to it end with; nil: they are done
 	refused atomic.Int64          // how many did
@@ -75,8 +76,8 @@ func (tn *testNode) run(t *testing.T, id string, join ...string) {
 		NodeID: id, DataDir: tn.dir, RaftAddr: tn.addr, RaftAdvertise: tn.addr,
 		RESPAdvertise: "127.0.0.1:6" + id[len(id)-1:], HTTPAdvertise: "127.0.0.1:8" + id[len(id)-1:],
 		Join: join, LeaderWait: tn.wait, Clock: tn.wall, AuditInterval: tn.audits,
-		LogStore: testKind(),
-		Logger:   slog.New(slog.NewTextHandler(tn.logs, &slog.HandlerOptions{Level: level})).With("node", id),
+		LogStore: testKind(), Network: tn.network,
+		Logger: slog.New(slog.NewTextHandler(tn.logs, &slog.HandlerOptions{Level: level})).With("node", id),
 	}, tn.machine)
 	if err != nil {
 		t.Fatal(err)

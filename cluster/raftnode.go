@@ -4,22 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/raftkv/raftkv/cluster/logstore"
 )
 
-// Timeouts for a LAN. A failover takes about twice the heartbeat timeout, because
-// a follower's timer re-arms only when it fires (DESIGN.md).
 const (
-	heartbeatTimeout = 500 * time.Millisecond
-	leaseTimeout     = 400 * time.Millisecond
-	commitTimeout    = 20 * time.Millisecond
-	maxAppend        = 1024 // entries; the transport shortens a message to 4 MiB
-	trailingLogs     = 4096 // kept after a snapshot, so that a short absence needs none
-	snapshotsKept    = 2
+	maxAppend     = 1024 // entries; the transport shortens a message to 4 MiB
+	trailingLogs  = 4096 // kept after a snapshot, so that a short absence needs none
+	snapshotsKept = 2
 )
 
 // startRaft opens the stores, making them first where the data directory has
@@ -187,8 +181,7 @@ func (n *Node) firstConfiguration() raft.Configuration {
 func (n *Node) raftConfig() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(n.cfg.NodeID)
-	c.HeartbeatTimeout, c.ElectionTimeout = heartbeatTimeout, heartbeatTimeout
-	c.LeaderLeaseTimeout, c.CommitTimeout = leaseTimeout, commitTimeout
+	n.timing.set(c)
 	c.MaxAppendEntries = maxAppend
 	c.TrailingLogs = trailingLogs
 	// Snapshots are due by bytes, see snapshots; the library's count is a backstop.

@@ -20,20 +20,21 @@ import (
 type progress struct {
 	Role        system.Role
 	Term        uint64
-	Last        uint64 // last index in its log, on its disk
-	Commit      uint64 // the last index that it knows to be committed, and holds
-	LastContact int64  // ms since it heard from the leader; 0 on the leader
-	Short       bool   // its disk is nearly full, or hangs
-	Diverged    bool   // its state is not that of the others
+	Last        uint64  // last index in its log, on its disk
+	Commit      uint64  // the last index that it knows to be committed, and holds
+	LastContact int64   // ms since it heard from the leader; 0 on the leader
+	Short       bool    // its disk is nearly full, or hangs
+	Diverged    bool    // its state is not that of the others
+	Network     Network // whose timeouts it runs with; empty from an older version
 }
 
 // progress is this node's own.
 func (n *Node) progress() progress {
 	r := n.raft.Load()
 	if r == nil {
-		return progress{Role: n.role()}
+		return progress{Role: n.role(), Network: n.cfg.Network}
 	}
-	p := progress{Role: n.role(), Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
+	p := progress{Role: n.role(), Network: n.cfg.Network, Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
 	if p.Role != system.Leader {
 		if at := r.LastContact(); !at.IsZero() {
 			p.LastContact = time.Since(at).Milliseconds()

@@ -53,8 +53,8 @@ func (t *topology) servable() bool {
 }
 
 // electionWait bounds how long a client that asks who leads waits for an election
-// to end, which takes about a second. It is less than the time-outs of most
-// clients; ioredis, with a second, asks the next node then.
+// to end, which takes less than a second on a LAN. It is less than the time-outs of
+// most clients; ioredis, with a second, asks the next node then.
 const electionWait = 1500 * time.Millisecond
 
 // settled is the topology once there is a leader, or as it is after electionWait.

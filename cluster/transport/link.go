@@ -26,10 +26,19 @@ func (l *link) Close() error {
 		return nil
 	}
 	l.t.mu.Lock()
+	_, entered := l.t.links[l]
 	delete(l.t.links, l)
+	last := entered && l.fromMember() && !l.t.linkedLocked(l.peer.ID)
 	l.t.mu.Unlock()
-	return l.Conn.Close()
+	err := l.Conn.Close()
+	if last && l.t.cfg.Lost != nil {
+		l.t.cfg.Lost(l.peer.ID)
+	}
+	return err
 }
+
+// fromMember says that a node of the cluster holds this connection open.
+func (l *link) fromMember() bool { return l.dialled == "" && l.stream != streamIntro && !l.odd }
 
 // adopt enters a link in the books, unless what its handshake rested on no
 // longer holds; then it returns why. On 0 with a closed Transport the link is closed.

@@ -32,9 +32,16 @@ func (t *Transport) Raft() raft.Transport {
 	t.mu.Lock()
 	if t.raft == nil || t.raft.closed() && !t.closed {
 		layer := &streamLayer{t: t, accepted: make(chan net.Conn), done: make(chan struct{})}
-		t.raft = &raftTransport{layer: layer, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream: layer, MaxPool: 3, MaxRPCsInFlight: 2, Timeout: t.limits.rpc, Logger: t.log.Named("raft-net"),
-		})}
+		})
+		box := &inbox{t: t, in: network.Consumer(), out: make(chan raft.RPC), done: layer.done}
+		t.raft = &raftTransport{layer: layer, inbox: box, NetworkTransport: network}
+		if t.closed {
+			layer.Close()
+		} else {
+			t.wg.Go(box.run)
+		}
 	}
 	r, closed := t.raft, t.closed
 	t.mu.Unlock()
@@ -49,7 +56,11 @@ func (t *Transport) Raft() raft.Transport {
 type raftTransport struct {
 	*raft.NetworkTransport
 	layer *streamLayer
+	inbox *inbox
 }
+
+// Consumer is where the library gets its requests from.
+func (r *raftTransport) Consumer() <-chan raft.RPC { return r.inbox.out }
 
 // AppendEntries sends at most maxAppend bytes of entries; the library goes on from
 // what is left in req.Entries (replication.go, updateLastAppended). While a node

@@ -68,6 +68,14 @@ type Config struct {
 	// all that is known here. One that has another does not get the id's Raft traffic
 	// and its calls, and is not believed about its address. It must be quick.
 	Fits func(id, dir string) bool
+	// Storing, if set, tells the leader whose entries Raft's main loop is writing to
+	// the log, and the term, if it is at that now and not for too long: its heartbeats
+	// are answered here meanwhile. It must be quick.
+	Storing func() (leader string, term uint64, ok bool)
+	// Lost, if set, is told of a node that held connections open to this one, as Linked
+	// has it, and whose last one has ended just now. It must be quick, and is called
+	// from any goroutine.
+	Lost func(id string)
 	// Logger is also handed to hashicorp/raft's network transport. nil discards.
 	Logger hclog.Logger
 }
@@ -230,12 +238,47 @@ func (t *Transport) SetIdentity(self Identity) {
 func (t *Transport) Linked(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.linkedLocked(id)
+}
+
+func (t *Transport) linkedLocked(id string) bool {
 	for l := range t.links {
-		if l.peer.ID == id && l.dialled == "" && l.stream != streamIntro && !l.odd {
+		if l.peer.ID == id && l.fromMember() {
 			return true
 		}
 	}
 	return false
+}
+
+// Refuses reports whether a node's machine says that nobody listens at the node's
+// address, at every one that its host name stands for. While the node's process lives
+// it does not say so: a full queue of connections, one without file descriptors, or
+// one that hangs lets the connection be made or does not answer. What may lie in
+// between (a firewall that rejects, a name that has moved) is why this alone proves
+// nothing.
+func (t *Transport) Refuses(ctx context.Context, id string) bool {
+	addr, ok := t.cfg.Resolve(id)
+	if !ok {
+		return false
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ips, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return false
+	}
+	for _, ip := range ips {
+		c, err := (&net.Dialer{Timeout: t.limits.dial}).DialContext(ctx, "tcp", net.JoinHostPort(ip, port))
+		if err == nil {
+			c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return false
+		}
+	}
+	return len(ips) > 0
 }
 
 // Drop closes the connections dialled to a node, so that the next message dials

@@ -130,7 +130,7 @@ func (p *process) openNode() (err error) {
 		RaftAddr: p.cfg.RaftAddr, RaftAdvertise: p.cfg.RaftAdvertise,
 		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
 		OnBatch: p.metrics.Batch, DiskReserve: int64(p.cfg.DiskReserve), AuditInterval: p.cfg.AuditInterval,
-		LogStore: logstore.Kind(p.cfg.LogStore),
+		LogStore: logstore.Kind(p.cfg.LogStore), Network: cluster.Network(p.cfg.Network),
 	}, p.machine)
 	var onAddress *net.OpError
 	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {

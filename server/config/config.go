@@ -32,7 +32,8 @@ type Config struct {
 	RaftAdvertise string        `group:"addresses" placeholder:"HOST:PORT" help:"Address that the other nodes reach this one by (default: --raft-addr)."`
 	RESPAdvertise string        `group:"addresses" name:"resp-advertise" placeholder:"HOST:PORT" help:"Address that Redis clients are sent to (default: --resp-addr)."`
 	HTTPAdvertise string        `group:"addresses" name:"http-advertise" placeholder:"HOST:PORT" help:"Address that HTTP clients are sent to (default: --http-addr)."`
-	LeaderWait    time.Duration `group:"clients" default:"3s" help:"How long a request waits for a leader before it is refused."`
+	Network       string        `group:"addresses" enum:"lan,wan" default:"lan" help:"What lies between the members, the same on all of them: lan (round trips up to about 20 ms) or wan (up to about 150 ms). It sets how soon a leader that is not heard of is replaced."`
+	LeaderWait    time.Duration `group:"clients" placeholder:"DURATION" help:"How long a request waits for a leader before it is refused (default: 3s, with --network wan 10s)."`
 	RequirePass   Secret        `group:"clients" name:"requirepass" placeholder:"PASSWORD" help:"Password for Redis clients and HTTP. Better given by environment or file: other users of the machine can read flags."`
 	ProtectedMode string        `group:"clients" enum:"yes,no" default:"yes" help:"yes refuses to listen beyond this machine, and to serve clients of other machines, while no password is set; no allows it."`
 	MaxClients    int           `group:"clients" name:"maxclients" default:"10000" help:"How many clients may be connected at once."`
@@ -92,10 +93,22 @@ func Parse(args, environ []string, out io.Writer) (cfg *Config, done bool, err e
 	if err := refuseEmpty(ctx); err != nil {
 		return nil, false, err
 	}
+	if !given(ctx, "leader-wait") {
+		cfg.LeaderWait = leaderWaits[cfg.Network]
+	}
 	if err := cfg.check(); err != nil {
 		return nil, false, err
 	}
 	return cfg, false, nil
+}
+
+// leaderWaits are the defaults of --leader-wait: longer than a leader that is not
+// heard of takes to be replaced.
+var leaderWaits = map[string]time.Duration{"lan": 3 * time.Second, "wan": 10 * time.Second}
+
+// given reports whether a setting has a value from anywhere but its default.
+func given(ctx *kong.Context, name string) bool {
+	return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == name })
 }
 
 // Options are the settings of every command line of the program, so that all of

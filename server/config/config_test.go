@@ -33,7 +33,7 @@ func TestDefaults(t *testing.T) {
 		NodeID: "node1", DataDir: filepath.Join("data", "node1"),
 		RaftAddr: "127.0.0.1:8000", RESPAddr: "127.0.0.1:6379", HTTPAddr: "127.0.0.1:8080",
 		RaftAdvertise: "127.0.0.1:8000", RESPAdvertise: "127.0.0.1:6379", HTTPAdvertise: "127.0.0.1:8080",
-		LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20,
+		Network: "lan", LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20,
 		SlowlogSlower: 10000, SlowlogLen: 128, DiskReserve: 64 << 20, AuditInterval: time.Hour,
 		LogLevel: "info", LogFormat: "text",
 	}
@@ -59,6 +59,27 @@ func TestPrecedence(t *testing.T) {
 	}
 	if got.RESPAdvertise != "db.example:7000" {
 		t.Errorf("got resp-advertise %q", got.RESPAdvertise)
+	}
+}
+
+// How long requests wait for a leader fits the network, unless it is said.
+func TestLeaderWaitFollowsTheNetwork(t *testing.T) {
+	for _, tt := range []struct {
+		args, env []string
+		want      time.Duration
+	}{
+		{nil, nil, 3 * time.Second},
+		{[]string{"--network", "wan"}, nil, 10 * time.Second},
+		{nil, []string{"RAFTKV_NETWORK=wan"}, 10 * time.Second},
+		{[]string{"--network", "wan", "--leader-wait", "3s"}, nil, 3 * time.Second},
+		{[]string{"--network", "wan", "--leader-wait", "0s"}, nil, 0},
+		{[]string{"--network", "wan"}, []string{"RAFTKV_LEADER_WAIT=4s"}, 4 * time.Second},
+		{nil, []string{"RAFTKV_CONFIG=" + yamlFile(t, "network: wan\nleader-wait: 5s\n")}, 5 * time.Second},
+	} {
+		got, _, err := Parse(append([]string{"--node-id", "n"}, tt.args...), tt.env, nil)
+		if err != nil || got.LeaderWait != tt.want {
+			t.Errorf("%v %v: %+v, %v, want leader-wait %s", tt.args, tt.env, got, err, tt.want)
+		}
 	}
 }
 
@@ -126,6 +147,7 @@ func TestRefusals(t *testing.T) {
 		{"bulk", append(id, "--proto-max-bulk-len", "512k"), "", "", []string{"--proto-max-bulk-len", "1048576"}},
 		{"bulk's unit", append(id, "--proto-max-bulk-len", "1tb"), "", "", []string{"--proto-max-bulk-len", "1tb"}},
 		{"wait", append(id, "--leader-wait", "2h"), "", "", []string{"--leader-wait"}},
+		{"no such network", append(id, "--network", "moon"), "", "", []string{"--network must be one of"}},
 		{"log store", append(id, "--log-store", "bbolt"), "", "", []string{"--log-store must be bolt or segments", "bbolt"}},
 		{"too many audits", append(id, "--audit-interval", "10ms"), "", "", []string{"--audit-interval must be 0s, for never, or at least 1s"}},
 		{"environment", id, "", "RAFTKV_TIMEOUT=soon", []string{"RAFTKV_TIMEOUT in the environment", "soon"}},
@@ -274,7 +296,7 @@ func TestHelp(t *testing.T) {
 	for _, want := range []string{
 		"--node-id", "--raft-addr", "--resp-addr", "--http-addr", "--data-dir", "--join", "--raft-advertise",
 		"--resp-advertise", "--http-advertise", "--config", "--leader-wait", "--requirepass", "--log-level",
-		"--log-format", "--version", "Addresses:", "Clients:", "RAFTKV_RESP_ADDR", "127.0.0.1:6379", "run-local",
+		"--log-format", "--network", "--version", "Addresses:", "Clients:", "RAFTKV_RESP_ADDR", "127.0.0.1:6379", "run-local",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("help does not mention %q", want)

@@ -114,7 +114,7 @@ func TestKillUnderLoad(t *testing.T) {
 // default go-redis (9.23) asks again after a MOVED or a minute, not after a
 // refused connection: it goes on dialling a leader that was killed.
 func attentive(t *testing.T, c *proc.Cluster) redis.UniversalClient {
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), ClusterStateReloadInterval: 250 * time.Millisecond})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), ClusterStateReloadInterval: 250 * time.Millisecond, DialerRetries: 1})
 	t.Cleanup(func() { client.Close() })
 	return client
 }

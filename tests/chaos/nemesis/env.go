@@ -105,6 +105,14 @@ func (e *Env) cut(nodes []*fleet.Node, paths []network.Path) (*Fault, error) {
 	return &Fault{Nodes: names(nodes), heal: func() error { return e.Fleet.Net.Mend(paths) }}, nil
 }
 
+// refuse rejects what is sent on paths until the fault is healed.
+func (e *Env) refuse(nodes []*fleet.Node, paths []network.Path) (*Fault, error) {
+	if err := e.Fleet.Net.Refuse(paths); err != nil {
+		return nil, err
+	}
+	return &Fault{Nodes: names(nodes), heal: func() error { return e.Fleet.Net.Allow(paths) }}, nil
+}
+
 // between are the paths from each of some nodes to each of others.
 func between(from, to []*fleet.Node) (paths []network.Path) {
 	for _, a := range from {

@@ -34,6 +34,8 @@ var kinds = []*kind{
 	{"deafen-leader", networks, deafenLeader},
 	{"mute-follower", networks, muteFollower},
 	{"deafen-follower", networks, deafenFollower},
+	{"refuse-leader", networks, refuseLeader},
+	{"refuse-leader-all", networks, refuseLeaderAll},
 	{"bridge", networks, bridge},
 	{"flap", networks, flap},
 	{"bridge-flap", networks, bridgeFlap},

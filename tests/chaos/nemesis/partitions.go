@@ -80,6 +80,25 @@ func deafenFollower(e *Env, r *rand.Rand) (*Fault, error) {
 	return e.cut(others[:1], between(append(others[1:], leader), others[:1]))
 }
 
+// refuseLeader has one follower be refused all that it sends to the leader, as if the
+// leader's process had ended; the others see that it has not.
+func refuseLeader(e *Env, r *rand.Rand) (*Fault, error) {
+	leader, others, err := e.roles(r)
+	if err != nil {
+		return nil, err
+	}
+	return e.refuse(others[:1], between(others[:1], []*fleet.Node{leader}))
+}
+
+// refuseLeaderAll does so to all followers: a leader that lives is taken for gone.
+func refuseLeaderAll(e *Env, r *rand.Rand) (*Fault, error) {
+	leader, others, err := e.roles(r)
+	if err != nil {
+		return nil, err
+	}
+	return e.refuse([]*fleet.Node{leader}, between(others, []*fleet.Node{leader}))
+}
+
 // halves shuffles the nodes into a middle one and two halves.
 func (e *Env) halves(r *rand.Rand) (middle, left, right []*fleet.Node) {
 	all := append([]*fleet.Node(nil), e.Fleet.Nodes...)

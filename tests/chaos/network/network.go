@@ -3,8 +3,8 @@
 // Package network is a network of this process's own: one host for each node, one
 // for that node's clients, each a network namespace with one link to a hub that
 // routes between them. What goes from one side, a node and its clients, to another
-// can be dropped silently, each direction by itself, for old connections and new
-// ones alike, and passes again later. Everything vanishes with the process. It
+// can be dropped silently or refused, each direction by itself, for old connections
+// and new ones alike, and passes again later. Everything vanishes with the process. It
 // knows nothing of what runs on the hosts.
 package network
 
@@ -33,6 +33,7 @@ type Network struct {
 
 	mu      sync.Mutex
 	dropped map[Path]int // guarded by mu; how often each path was cut and not mended
+	refused map[Path]int // guarded by mu; the same of Refuse and Allow
 }
 
 // Path is what one side sends to another, by their positions.
@@ -45,7 +46,7 @@ func New(sides int) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network namespace: %w", err)
 	}
-	n := &Network{hub: hub, dropped: map[Path]int{}}
+	n := &Network{hub: hub, dropped: map[Path]int{}, refused: map[Path]int{}}
 	if n.nl, err = hub.netlink(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -168,6 +169,12 @@ func (n *Network) MendAll() error {
 			errs = append(errs, n.nl.RuleDel(n.rule(p)))
 		}
 		delete(n.dropped, p)
+	}
+	for p, times := range n.refused {
+		if times > 0 {
+			errs = append(errs, n.shadow(p, (*netlink.Handle).RouteDel))
+		}
+		delete(n.refused, p)
 	}
 	return errors.Join(errs...)
 }

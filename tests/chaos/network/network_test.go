@@ -5,11 +5,13 @@ package network
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -179,6 +181,62 @@ func TestCutsAreCounted(t *testing.T) {
 	if err := n.Mend(p); err == nil {
 		t.Error("a path that was not cut was mended")
 	}
+}
+
+// A refused path resets what is sent on an established connection, and refuses new
+// ones at once; the other direction goes on, and so do the other sides.
+func TestRefuseIsOneWayAndLoud(t *testing.T) {
+	n := newNetwork(t, 3)
+	a, b, c := n.Side(0), n.Side(1), n.Side(2)
+	atA, atB, atC := lines(t, a), lines(t, b), lines(t, c)
+	fromNode := func(from, to *Side) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), passes)
+		defer cancel()
+		conn, err := from.DialLocal(ctx, fmt.Sprintf("%s:%d", to.Host(), port))
+		if err == nil {
+			t.Cleanup(func() { conn.Close() })
+		}
+		return conn, err
+	}
+	old, err := fromNode(a, b)
+	check(t, err)
+	back, err := fromNode(b, a)
+	check(t, err)
+	send(t, old, "a1")
+	arrives(t, atB, "a1")
+
+	p := []Path{{0, 1}}
+	check(t, n.Refuse(p))
+	send(t, back, "b1") // A's acknowledgement is refused, but the line has arrived
+	arrives(t, atA, "b1")
+	if _, err := fromNode(a, b); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a new connection: %v, want it refused", err)
+	}
+	send(t, old, "a2") // the kernel takes it; what it hears of it is a reset
+	old.SetReadDeadline(time.Now().Add(passes))
+	if _, err := old.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the old connection: %v, want it reset", err)
+	}
+	lost(t, atB)
+	other, err := fromNode(a, c)
+	check(t, err)
+	send(t, other, "a3")
+	arrives(t, atC, "a3")
+
+	check(t, n.Allow(p))
+	again, err := fromNode(a, b)
+	check(t, err)
+	send(t, again, "a4")
+	arrives(t, atB, "a4")
+	if err := n.Allow(p); err == nil {
+		t.Error("a path that was not refused was allowed")
+	}
+	check(t, n.Refuse(p))
+	check(t, n.MendAll())
+	again, err = fromNode(a, b)
+	check(t, err)
+	send(t, again, "a5")
+	arrives(t, atB, "a5")
 }
 
 // A process started on a side is in that side's namespace, and dies with the network.
