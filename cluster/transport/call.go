@@ -221,7 +221,7 @@ func (c *caller) read() {
 		if err != nil || h.size > MaxMessage || h.typ != frameResponse && h.typ != framePong {
 			return
 		}
-		body, err := readBody(r, int(h.size))
+		body, err := readBody(r, int(h.size), firstChunk)
 		if err != nil {
 			return
 		}

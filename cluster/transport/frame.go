@@ -13,6 +13,7 @@ const (
 	maxStranger = 64 << 10 // bytes of a request on an introduction stream
 	maxQueued   = 64 << 20 // bytes that may wait to be written on one connection
 	headerSize  = 20
+	firstChunk  = 64 << 10 // bytes of memory that a frame's length gets on credit
 )
 
 // The types of frame on a call or introduction stream.
@@ -61,10 +62,10 @@ func readHeader(r io.Reader, buf []byte) (header, error) {
 	}, nil
 }
 
-// readBody reads n bytes. Memory grows with what has arrived, not with what was
-// announced.
-func readBody(r io.Reader, n int) ([]byte, error) {
-	buf := make([]byte, min(n, 64<<10))
+// readBody reads n bytes. Above first, memory grows with what has arrived, not with
+// what was announced.
+func readBody(r io.Reader, n, first int) ([]byte, error) {
+	buf := make([]byte, min(n, first))
 	for got := 0; ; {
 		m, err := io.ReadFull(r, buf[got:])
 		if got += m; err != nil || got == n {

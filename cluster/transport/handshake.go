@@ -13,7 +13,7 @@ import (
 const magic = "RAFTKV\r\n"
 
 const (
-	protocolVersion = 1
+	protocolVersion = 2    // 1 had Raft's messages in another form
 	raftGroup       = 0    // the only Raft group there is
 	maxGreeting     = 2048 // bytes of a hello's or an answer's body
 )

@@ -156,9 +156,9 @@ func TestGarbageIsDropped(t *testing.T) {
 	tests := []struct{ name, say string }{
 		{"http", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{"resp", "*1\r\n$4\r\nPING\r\n"},
-		{"long hello", magic + "\x01\xff\xff"},
-		{"truncated fields", magic + "\x01\x03\x00\x01\x00\x00"},
-		{"endless varint", magic + "\x01\x0c\x00\x01" + strings.Repeat("\xff", 11)},
+		{"long hello", magic + "\x02\xff\xff"},
+		{"truncated fields", magic + "\x02\x03\x00\x01\x00\x00"},
+		{"endless varint", magic + "\x02\x0c\x00\x01" + strings.Repeat("\xff", 11)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -252,12 +252,12 @@ func TestOversizedFrame(t *testing.T) {
 // costs what it sent.
 func TestAnnouncedIsNotAllocated(t *testing.T) {
 	r := bytes.NewReader(make([]byte, 100<<10))
-	if got, err := readBody(r, MaxMessage); err == nil || len(got) > 256<<10 {
+	if got, err := readBody(r, MaxMessage, firstChunk); err == nil || len(got) > 256<<10 {
 		t.Errorf("readBody: %d bytes, %v", len(got), err)
 	}
 	for _, n := range []int{0, 1, 64 << 10, 64<<10 + 1, 300 << 10} {
 		want := bytes.Repeat([]byte("abc"), n)[:n]
-		got, err := readBody(bytes.NewReader(append(want, 'z')), n)
+		got, err := readBody(bytes.NewReader(append(want, 'z')), n, firstChunk)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("readBody(%d): %d bytes, %v", n, len(got), err)
 		}

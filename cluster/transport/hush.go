@@ -22,7 +22,7 @@ func (t *Transport) Abstain(on bool) { t.abstains.Store(on) }
 
 // mayElect says whether a request for votes may leave.
 func (r *raftTransport) mayElect(handedOver bool) error {
-	switch t := r.layer.t; {
+	switch t := r.t; {
 	case t.muted.Load():
 		return errMuted
 	case t.abstains.Load() && !handedOver:
@@ -32,25 +32,25 @@ func (r *raftTransport) mayElect(handedOver bool) error {
 }
 
 // RequestPreVote asks whether a vote would be given.
-func (r *raftTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+func (r *raftTransport) RequestPreVote(id raft.ServerID, _ raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
 	if err := r.mayElect(false); err != nil {
 		return err
 	}
-	return r.NetworkTransport.RequestPreVote(id, target, req, resp)
+	return r.exchange(string(id), req, resp)
 }
 
 // RequestVote asks for a vote.
-func (r *raftTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+func (r *raftTransport) RequestVote(id raft.ServerID, _ raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
 	if err := r.mayElect(req.LeadershipTransfer); err != nil {
 		return err
 	}
-	return r.NetworkTransport.RequestVote(id, target, req, resp)
+	return r.exchange(string(id), req, resp)
 }
 
 // TimeoutNow asks a node to take leadership.
-func (r *raftTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	if r.layer.t.muted.Load() {
+func (r *raftTransport) TimeoutNow(id raft.ServerID, _ raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	if r.t.muted.Load() {
 		return errMuted
 	}
-	return r.NetworkTransport.TimeoutNow(id, target, req, resp)
+	return r.exchange(string(id), req, resp)
 }

@@ -2,90 +2,77 @@ package transport
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// inbox stands between the network and the library's main loop, which takes
-// requests one after the other and none while it waits for the disk. Nothing
-// overtakes anything in it, but what the inbox answers itself.
+// inbox is the way from the connections to the library's main loop, which takes
+// requests one after the other and none while it waits for the disk. Every
+// connection has one request in it at the most, so nothing of a connection
+// overtakes anything; that of several comes in any order, as over the network.
 type inbox struct {
 	t    *Transport
-	in   <-chan raft.RPC // what came over the network
-	out  chan raft.RPC   // unbuffered: what is sent was taken by the main loop
+	out  chan raft.RPC // unbuffered: what is sent was taken by the main loop
 	done <-chan struct{}
 }
 
-// run hands requests on until done is closed. Each connection has one at most
-// under way, so few wait.
-func (b *inbox) run() {
+// deliver hands a request to the main loop, or answers it. It returns false at the
+// end of Raft.
+func (b *inbox) deliver(rpc raft.RPC) bool {
+	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
+	if !ok || !isHeartbeat(req) {
+		select {
+		case b.out <- rpc:
+			return true
+		case <-b.done:
+			return false
+		}
+	}
+	select {
+	case b.out <- rpc:
+		return true
+	default:
+		return b.beat(rpc, req)
+	}
+}
+
+// beat is deliver for a heartbeat that finds the main loop busy.
+func (b *inbox) beat(rpc raft.RPC, req *raft.AppendEntriesRequest) bool {
 	const look = 10 * time.Millisecond // whether the main loop has gone to its disk meanwhile
-	var waiting []raft.RPC
-	again := time.NewTicker(time.Hour)
+	again := time.NewTicker(look)
 	defer again.Stop()
 	for {
-		var out chan<- raft.RPC
-		var first raft.RPC
-		if len(waiting) > 0 {
-			out, first = b.out, waiting[0]
+		if b.stores(req) {
+			rpc.Respond(&raft.AppendEntriesResponse{RPCHeader: b.t.header(), Term: req.Term, Success: true}, nil)
+			return true
 		}
 		select {
-		case rpc := <-b.in:
-			select {
-			case b.idle(waiting) <- rpc:
-				continue
-			default:
-			}
-			if waiting = append(waiting, rpc); len(waiting) == 1 {
-				again.Reset(look)
-			}
-			waiting = b.answer(waiting)
-		case out <- first:
-			if waiting = slices.Delete(waiting, 0, 1); len(waiting) == 0 {
-				again.Reset(time.Hour)
-			}
+		case b.out <- rpc:
+			return true
 		case <-again.C:
-			waiting = b.answer(waiting)
 		case <-b.done:
-			return
+			return false
 		}
 	}
 }
 
-// idle is the way past an empty queue.
-func (b *inbox) idle(waiting []raft.RPC) chan<- raft.RPC {
-	if len(waiting) > 0 {
-		return nil
-	}
-	return b.out
-}
-
-// answer answers heartbeats for a main loop that stores their leader's entries, and
-// returns what is left. Without it a follower whose disk is slow for a moment would
-// look dead to its leader, and two such followers would cost it its leadership.
+// stores reports whether the main loop stores entries of the leader and the term
+// that a heartbeat is of, so that it may be answered here. Without that a follower
+// whose disk is slow for a moment would look dead to its leader, and two such
+// followers would cost it its leadership.
 //
-// It says nothing that is not true: the main loop is inside the write of entries
-// that this leader sent in this term, so the term and the leader are what they were.
-// The library's leader takes a heartbeat's answer for a sign of life and for nothing
-// else (replication.go, heartbeat); reads do not rest on it (DESIGN.md in cluster).
-func (b *inbox) answer(waiting []raft.RPC) []raft.RPC {
+// The answer says nothing that is not true: the main loop is inside the write of
+// entries that this leader sent in this term, so the term and the leader are what
+// they were. The library's leader takes a heartbeat's answer for a sign of life and
+// for nothing else (replication.go, heartbeat); reads do not rest on it (DESIGN.md in
+// cluster).
+func (b *inbox) stores(req *raft.AppendEntriesRequest) bool {
 	if b.t.cfg.Storing == nil {
-		return waiting
+		return false
 	}
 	leader, term, storing := b.t.cfg.Storing()
-	if !storing {
-		return waiting
-	}
-	return slices.DeleteFunc(waiting, func(rpc raft.RPC) bool {
-		req, ok := rpc.Command.(*raft.AppendEntriesRequest)
-		ok = ok && isHeartbeat(req) && req.Term == term && string(req.ID) == leader
-		if ok {
-			rpc.Respond(&raft.AppendEntriesResponse{RPCHeader: b.t.header(), Term: term, Success: true}, nil)
-		}
-		return ok
-	})
+	return storing && req.Term == term && string(req.ID) == leader
 }
 
 // header is how this node signs what it sends for the library.

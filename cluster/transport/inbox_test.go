@@ -99,26 +99,6 @@ func TestHeartbeatsAreAnsweredWhileEntriesAreStored(t *testing.T) {
 	}
 }
 
-// Requests reach the main loop as they came, also after it was busy.
-func TestInboxKeepsTheOrder(t *testing.T) {
-	in, box := make(chan raft.RPC), &inbox{t: &Transport{}, out: make(chan raft.RPC)}
-	done := make(chan struct{})
-	box.in, box.done = in, done
-	var wg sync.WaitGroup
-	wg.Go(box.run)
-	const count = 20
-	for i := range count {
-		in <- raft.RPC{Command: i}
-	}
-	for i := range count {
-		if got := (<-box.out).Command; got != i {
-			t.Fatalf("got %v, want %d", got, i)
-		}
-	}
-	close(done)
-	wg.Wait()
-}
-
 // A node is told to stand only by a main loop that waits for requests, and only if
 // that may be at this moment.
 func TestStand(t *testing.T) {

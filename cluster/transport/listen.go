@@ -119,8 +119,7 @@ func judge(h hello, self Identity) Refusal {
 	return 0
 }
 
-// serve hands an accepted connection to those it is for; it returns at its end,
-// or once Raft has it.
+// serve serves an accepted connection to its end.
 func (t *Transport) serve(l *link) {
 	if l.stream != streamRaft {
 		t.serveCalls(l)
@@ -129,5 +128,5 @@ func (t *Transport) serve(l *link) {
 	t.mu.Lock()
 	r := t.raft
 	t.mu.Unlock()
-	r.offer(l)
+	r.serve(l)
 }

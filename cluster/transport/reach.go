@@ -41,22 +41,22 @@ func (t *Transport) arrival(id string) <-chan struct{} {
 // awaitPeer waits until it is worth sending the request again. It returns false
 // where that is not wanted: the failure is of another kind, or this node does not
 // lead in that term any more, is muted or shutting down, or has removed the other.
-func (s *streamLayer) awaitPeer(a absence) bool {
+func (r *raftTransport) awaitPeer(a absence) bool {
 	const look = 50 * time.Millisecond
-	if !errors.Is(a.err, ErrNotSent) && !errors.Is(a.err, ErrUnknownPeer) || s.t.cfg.Replicates == nil {
+	if !errors.Is(a.err, ErrNotSent) && !errors.Is(a.err, ErrUnknownPeer) || r.t.cfg.Replicates == nil {
 		return false
 	}
-	again := time.NewTimer(s.t.limits.again)
+	again := time.NewTimer(r.t.limits.again)
 	defer again.Stop()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	for !s.ended() && !s.t.muted.Load() && s.t.cfg.Replicates(a.id, a.term) {
+	for !r.closed() && !r.t.muted.Load() && r.t.cfg.Replicates(a.id, a.term) {
 		select {
 		case <-a.back:
 			return true
 		case <-again.C:
 			return true
-		case <-s.done:
+		case <-r.done:
 		case <-tick.C:
 		}
 	}

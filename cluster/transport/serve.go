@@ -119,7 +119,7 @@ func (s *session) request(h header, r *bufio.Reader) error {
 		}
 		return s.out.put(header{typ: frameResponse, code: status, id: h.id}, nil)
 	}
-	body, err := readBody(r, int(h.size))
+	body, err := readBody(r, int(h.size), firstChunk)
 	if err != nil {
 		return err
 	}

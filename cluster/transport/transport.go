@@ -76,7 +76,7 @@ type Config struct {
 	// has it, and whose last one has ended just now. It must be quick, and is called
 	// from any goroutine.
 	Lost func(id string)
-	// Logger is also handed to hashicorp/raft's network transport. nil discards.
+	// Logger may be nil, which discards.
 	Logger hclog.Logger
 }
 
