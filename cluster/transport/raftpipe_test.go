@@ -155,7 +155,7 @@ func TestPipelineBreaks(t *testing.T) {
 				defer q.mu.Unlock()
 				return len(q.queue)
 			}
-			wait(t, "the third is on its way", func() bool { return queued() == inFlight })
+			wait(t, "the third is on its way", func() bool { return queued() == inFlight && q.oldest().req.Term == 2 })
 			second := q.oldest()
 			breaks(n1, n2, p)
 			if err := <-sent; err == nil {
