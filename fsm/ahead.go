@@ -24,41 +24,37 @@ func keyed(p *entry.Proposal, j int) bool {
 	return len(args) > 1 && len(args[1]) <= longKey && !p.System && isDB(p.DBOf(j))
 }
 
-// hint is the number of the key of command j of the first proposal, -1 where it has
-// none. Where the command was not looked at yet, it is now, with those that follow.
-func (h *ahead) hint(s *keyspace.Space, ps []entry.Proposal, j int) int {
-	if !keyed(&ps[0], j) {
+// hint is the number of the key of a proposal's command j, -1 where it has none. Where
+// the command was not looked at yet, it is now, with those that follow, the commands
+// of the proposals behind it included.
+func (h *ahead) hint(s *keyspace.Space, p *entry.Proposal, j int, behind []entry.Proposal) int {
+	if !keyed(p, j) {
 		return -1
 	}
 	for h.next < h.keys.Len() { // some may be passed over: an EXEC whose watch failed
 		h.next++
-		if h.of[h.next-1] == &ps[0].Commands[j] {
+		if h.of[h.next-1] == &p.Commands[j] {
 			return h.next - 1
 		}
 	}
-	h.look(s, ps, j)
+	h.drop()
+	h.add(s, p, j)
+	for i := 0; i < len(behind) && !h.keys.Full(); i++ {
+		h.add(s, &behind[i], 0)
+	}
+	if h.keys.Len() > 1 { // one alone waits no longer later than now
+		h.keys.Warm()
+	}
 	h.next = 1
 	return 0
 }
 
-// look takes the keys from command j of the first proposal on.
-func (h *ahead) look(s *keyspace.Space, ps []entry.Proposal, j int) {
-	h.drop()
-	for i := range ps {
-		p := &ps[i]
-		for ; j < len(p.Commands); j++ {
-			if h.keys.Full() {
-				h.keys.Warm()
-				return
-			}
-			if keyed(p, j) {
-				h.of[h.keys.Add(s, p.DBOf(j), p.Commands[j].Args[1])] = &p.Commands[j]
-			}
+// add takes keys from command j on.
+func (h *ahead) add(s *keyspace.Space, p *entry.Proposal, j int) {
+	for ; j < len(p.Commands) && !h.keys.Full(); j++ {
+		if keyed(p, j) {
+			h.of[h.keys.Add(s, p.DBOf(j), p.Commands[j].Args[1])] = &p.Commands[j]
 		}
-		j = 0
-	}
-	if h.keys.Len() > 1 { // one alone waits no longer later than now
-		h.keys.Warm()
 	}
 }
 

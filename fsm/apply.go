@@ -91,7 +91,7 @@ func (a *applier) proposal(i int) {
 		}
 		for j := range p.Commands {
 			if cmd := &p.Commands[j]; w != nil || !cmd.Read { // what only reads is left out where nobody waits for it
-				hint := a.m.ahead.hint(a.m.keys, a.batch.Proposals[i:], j)
+				hint := a.m.ahead.hint(a.m.keys, p, j, a.batch.Proposals[i+1:])
 				a.command(p.DBOf(j), cmd, w, hint)
 			}
 		}

@@ -26,10 +26,12 @@ type Machine struct {
 	// long command holds mu. Who needs both takes mu first.
 	brief   sync.Mutex
 	shown   *shown // guarded by brief; replaced by who holds mu, after what it tells of is done
-	reads   uint64 // guarded by brief; makes chance differ from read to read
+	reads   uint64 // guarded by brief; makes chance differ from draw to draw
 	hits    uint64 // guarded by brief; keys that reading commands found here
 	misses  uint64 // guarded by brief; and did not find
 	expired uint64 // guarded by mu
+
+	draw func() uint64 // drawChance, made once
 }
 
 // shown never changes once it is published.
@@ -46,7 +48,9 @@ type Position struct{ Index, Term uint64 }
 
 // New returns an empty Machine.
 func New() *Machine {
-	return &Machine{keys: keyspace.New([16]byte{}), shown: &shown{}}
+	m := &Machine{keys: keyspace.New([16]byte{}), shown: &shown{}}
+	m.draw = m.drawChance
+	return m
 }
 
 // look returns what can be told at once.

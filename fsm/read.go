@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"sync"
+
 	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/system"
@@ -13,10 +15,12 @@ import (
 // system.ErrTickNeeded: something is due by now but not yet by the logged clock,
 // so read again when that has reached now. w is unchanged then.
 func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
+	r := readers.Get().(*reader)
+	defer r.release()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	logged, chance := m.beginRead()
-	r := reader{m: m, at: keyspace.Instant{Logged: logged, Now: max(now, logged)}, w: w, chance: chance}
+	logged := m.shown.now // it is replaced by who holds mu only
+	r.m, r.w, r.at = m, w, keyspace.Instant{Logged: logged, Now: max(now, logged)}
 	mark, proto := w.Mark(), w.Proto()
 	switch {
 	case !isDB(p.DB):
@@ -38,23 +42,38 @@ func (m *Machine) Read(p *entry.Proposal, now int64, w *resp.Writer) error {
 	return nil
 }
 
-// beginRead returns the logged clock and a number that no other read gets.
-func (m *Machine) beginRead() (logged int64, chance uint64) {
+// drawChance returns a number that no other read gets.
+func (m *Machine) drawChance() uint64 {
 	m.brief.Lock()
 	defer m.brief.Unlock()
 	m.reads++
-	return m.shown.now, m.reads
+	return mix(m.reads)
 }
 
 // reader answers one proposal, under the Machine's read lock.
 type reader struct {
-	m      *Machine
-	at     keyspace.Instant
-	w      *resp.Writer
-	chance uint64 // of this read; no part of the state
-	tick   bool
+	m    *Machine
+	at   keyspace.Instant
+	w    *resp.Writer
+	tick bool
 
 	hits, misses uint64 // keys found and not found
+
+	// What is kept from one proposal to the next.
+	view   keyspace.View
+	finder finder
+	ahead  ahead
+}
+
+// readers are those at rest: each read needs one, for a moment.
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+// release puts a reader to rest, with nothing of what it has read.
+func (r *reader) release() {
+	r.ahead.drop()
+	r.view.Look(nil, 0, keyspace.Instant{})
+	r.m, r.w, r.tick, r.hits, r.misses = nil, nil, false, 0, 0
+	readers.Put(r)
 }
 
 // unchanged checks the watches. A watched key that is due counts as changed once
@@ -71,7 +90,8 @@ func (r *reader) unchanged(watches []entry.Watch) bool {
 }
 
 func (r *reader) commands(p *entry.Proposal) {
-	v := r.m.keys.View(p.DB, r.at)
+	v := &r.view
+	r.look(p.DB)
 	for i := range p.Commands {
 		if p.Commands[i].Proto != 0 {
 			r.w.SetProto(int(p.Commands[i].Proto))
@@ -81,12 +101,14 @@ func (r *reader) commands(p *entry.Proposal) {
 				r.w.Error(resp.ErrDBRange)
 				continue
 			}
-			r.done(v)
-			v = r.m.keys.View(db, r.at)
+			r.done()
+			r.look(db)
 		}
-		v.Seed = seed(r.chance, uint64(i))
+		if len(p.Commands) > 1 {
+			v.Expect(&r.ahead.keys, r.ahead.hint(r.m.keys, p, i, nil))
+		}
 		mark := r.w.Mark()
-		c, err := find(p.Commands[i].Args)
+		c, err := r.finder.find(p.Commands[i].Args)
 		if err == nil {
 			err = c.read(v, p.Commands[i].Args, r.w)
 		}
@@ -94,11 +116,18 @@ func (r *reader) commands(p *entry.Proposal) {
 			writeError(r.w, mark, err)
 		}
 	}
-	r.done(v)
+	r.done()
 }
 
-// done takes up what a view has come upon.
-func (r *reader) done(v *keyspace.View) {
+// look opens the view of a database.
+func (r *reader) look(db int) {
+	r.view.Look(r.m.keys, db, r.at)
+	r.view.Draw = r.m.draw
+}
+
+// done takes up what the view has come upon.
+func (r *reader) done() {
+	v := &r.view
 	r.tick = r.tick || v.TickNeeded()
 	r.hits, r.misses = r.hits+v.Hits, r.misses+v.Misses
 }

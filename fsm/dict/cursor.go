@@ -49,6 +49,17 @@ func (c *Cursor[P]) Seek(t *Table[P], pos uint64, key []byte, p *Probe[P]) (ok b
 // Record is the record at the cursor's place; there must be one.
 func (c *Cursor[P]) Record() Record[P] { return c.leaf.record(c.i) }
 
+// Data is the data of that record, and its pointer.
+func (c *Cursor[P]) Data() ([]byte, *P) {
+	n := c.leaf
+	b := n.raw(c.i)
+	head, k, d := lengths(b)
+	if n.refs != nil {
+		return b[head+k : head+k+d], n.refs.of[c.i]
+	}
+	return b[head+k : head+k+d], nil
+}
+
 // stays says whether a key of the cursor's own position belongs where it is.
 func (c *Cursor[P]) stays(key []byte) bool {
 	if c.found {
@@ -85,9 +96,11 @@ func (c *Cursor[P]) Put(key, head, data []byte, ref *P) {
 	}
 	c.writes = c.t.writes
 	n := c.leaf
-	switch size := recordSize(len(key), len(head)+len(data)); {
-	case n.overwrite(c.i, head, data):
+	if n.overwrite(c.i, head, data) {
 		n.setRef(c.i, ref)
+		return
+	}
+	switch size := recordSize(len(key), len(head)+len(data)); {
 	case n.n == 1 || n.used()-n.sizeOf(c.i)+size <= fullPage:
 		c.replace(key, head, data, ref)
 	default: // the page has to be split

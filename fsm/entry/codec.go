@@ -283,6 +283,11 @@ func (d *decoder) corrupt(what string) {
 
 // number reads an unsigned varint.
 func (d *decoder) number() uint64 {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 { // most are
+		v := uint64(d.rest[0])
+		d.rest = d.rest[1:]
+		return v
+	}
 	v, n := binary.Uvarint(d.rest)
 	if n <= 0 {
 		d.corrupt("a number is cut off or too large")

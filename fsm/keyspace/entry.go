@@ -77,11 +77,13 @@ func (e Entry) head() meta {
 func (e Entry) Key() []byte { return e.key }
 
 // ExpireAt is the time the key expires, Unix milliseconds; 0 means never.
-func (e Entry) ExpireAt() int64 {
-	if len(e.data) == 0 || e.data[0]&hasExpiry == 0 {
+func (e Entry) ExpireAt() int64 { return expiryOf(e.data) }
+
+func expiryOf(data []byte) int64 {
+	if len(data) == 0 || data[0]&hasExpiry == 0 {
 		return 0
 	}
-	return int64(binary.LittleEndian.Uint64(e.data[stampSize:]))
+	return int64(binary.LittleEndian.Uint64(data[stampSize:]))
 }
 
 // inline is the value of a short string.

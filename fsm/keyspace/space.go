@@ -71,8 +71,13 @@ func newDatabase() *database {
 
 // View returns a reader of one database as of an instant.
 func (s *Space) View(db int, at Instant) *View {
-	return &View{space: s, index: db, at: at}
+	v := new(View)
+	v.Look(s, db, at)
+	return v
 }
+
+// Look makes v what Space.View returns, whatever it was before.
+func (v *View) Look(s *Space, db int, at Instant) { *v = View{space: s, index: db, at: at} }
 
 // Txn returns a writer of one database at the logged time now, with a seed for
 // all chance that its commands need.
@@ -203,9 +208,9 @@ func (d *database) put(at place, key []byte, m meta, inline []byte, obj *object)
 	b := h.set(m)
 	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))
 	if replaced = d.seek(at, key); replaced {
-		old := entryOf(d.at.Record())
-		d.bytes -= int64(old.Size())
-		oldAt = old.ExpireAt()
+		old, oldObj := d.at.Data()
+		d.bytes -= int64(sizeOf(len(key), len(old), oldObj))
+		oldAt = expiryOf(old)
 	}
 	d.at.Put(key, b, inline, obj)
 	if m.expireAt != oldAt {

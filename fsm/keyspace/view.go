@@ -12,6 +12,8 @@ type View struct {
 	// Seed is the source of all chance in what is read (RANDOMKEY). Whoever makes
 	// the View sets it, from the position of the read.
 	Seed uint64
+	// Draw, if set, gives the seed in place of Seed, where one is needed.
+	Draw func() uint64
 	// Hits and Misses count the keys that Get found and did not find. A Txn's own
 	// Get does not count, only its View's: as in Redis, looking up what is then
 	// changed is no read of it.
@@ -28,6 +30,13 @@ type View struct {
 
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.
 func (v *View) data() *database { return v.space.dbs[v.index] }
+
+func (v *View) seed() uint64 {
+	if v.Draw != nil {
+		return v.Draw()
+	}
+	return v.Seed
+}
 
 // DB is the number of the database.
 func (v *View) DB() int { return v.index }
@@ -168,7 +177,7 @@ func (v *View) RandomKey() (key []byte, ok bool) {
 		return nil, false
 	}
 	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
-	rnd := prng.New(v.Seed)
+	rnd := prng.New(v.seed())
 	stored := uint64(v.data().keys.Len())
 	var pos uint64
 	for range tries {
