@@ -30,7 +30,7 @@ func answerAll(t testing.TB, trans raft.Transport) {
 func benchAppend(b *testing.B, from raft.Transport, to raft.ServerAddress) {
 	for _, size := range []int{200, 64 << 10} {
 		request := func() *raft.AppendEntriesRequest {
-			return &raft.AppendEntriesRequest{RPCHeader: someHeader, Leader: someHeader.ID, Term: 1, PrevLogEntry: 1, PrevLogTerm: 1,
+			return &raft.AppendEntriesRequest{RPCHeader: someHeader, Term: 1, PrevLogEntry: 1, PrevLogTerm: 1,
 				LeaderCommitIndex: 1, Entries: []*raft.Log{{Index: 2, Term: 1, Data: make([]byte, size), AppendedAt: time.Now()}}}
 		}
 		b.Run(fmt.Sprintf("single/%d", size), func(b *testing.B) {

@@ -90,12 +90,13 @@ func (m *message) entries(logs []*raft.Log) {
 }
 
 // request writes a request of the library's and returns its kind, 0 for what is none.
+// Leader and Candidate, which are deprecated, stay behind: the library reads them only
+// where the header has no Addr, and fills that in always.
 func (m *message) request(req any) uint8 {
 	switch r := req.(type) {
 	case *raft.AppendEntriesRequest:
 		m.header(r.RPCHeader)
 		m.uint64(r.Term)
-		m.bytes(r.Leader)
 		m.uint64(r.PrevLogEntry)
 		m.uint64(r.PrevLogTerm)
 		m.uint64(r.LeaderCommitIndex)
@@ -104,7 +105,6 @@ func (m *message) request(req any) uint8 {
 	case *raft.RequestVoteRequest:
 		m.header(r.RPCHeader)
 		m.uint64(r.Term)
-		m.bytes(r.Candidate)
 		m.uint64(r.LastLogIndex)
 		m.uint64(r.LastLogTerm)
 		m.bool(r.LeadershipTransfer)
@@ -266,12 +266,12 @@ func (d *reading) entries() []*raft.Log {
 func (d *reading) request(kind uint8) (any, error) {
 	switch kind {
 	case kindAppend:
-		r := &raft.AppendEntriesRequest{RPCHeader: d.header(), Term: d.uint64(), Leader: d.id(),
+		r := &raft.AppendEntriesRequest{RPCHeader: d.header(), Term: d.uint64(),
 			PrevLogEntry: d.uint64(), PrevLogTerm: d.uint64(), LeaderCommitIndex: d.uint64()}
 		r.Entries = d.entries()
 		return r, d.end()
 	case kindVote:
-		r := &raft.RequestVoteRequest{RPCHeader: d.header(), Term: d.uint64(), Candidate: d.id(),
+		r := &raft.RequestVoteRequest{RPCHeader: d.header(), Term: d.uint64(),
 			LastLogIndex: d.uint64(), LastLogTerm: d.uint64(), LeadershipTransfer: d.bool()}
 		return r, d.end()
 	case kindPreVote:

@@ -23,11 +23,11 @@ var (
 		{Index: 8, Term: 3, Data: bytes.Repeat([]byte("large"), inPlace)},
 	}
 	someRequests = []any{
-		&raft.AppendEntriesRequest{RPCHeader: someHeader, Term: 4, Leader: []byte("node1"), PrevLogEntry: 5, PrevLogTerm: 6, Entries: someLogs, LeaderCommitIndex: 1<<64 - 1},
+		&raft.AppendEntriesRequest{RPCHeader: someHeader, Term: 4, PrevLogEntry: 5, PrevLogTerm: 6, Entries: someLogs, LeaderCommitIndex: 1<<64 - 1},
 		&raft.AppendEntriesRequest{RPCHeader: someHeader, Term: 4, Entries: someLogs[2:]},
-		&raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("a"), Addr: []byte("b")}, Term: 4, Leader: []byte("c")},
+		&raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("a"), Addr: []byte("b")}, Term: 4},
 		&raft.AppendEntriesRequest{},
-		&raft.RequestVoteRequest{RPCHeader: someHeader, Term: 4, Candidate: []byte("node1"), LastLogIndex: 5, LastLogTerm: 6, LeadershipTransfer: true},
+		&raft.RequestVoteRequest{RPCHeader: someHeader, Term: 4, LastLogIndex: 5, LastLogTerm: 6, LeadershipTransfer: true},
 		&raft.RequestVoteRequest{},
 		&raft.RequestPreVoteRequest{RPCHeader: someHeader, Term: 4, LastLogIndex: 5, LastLogTerm: 6},
 		&raft.TimeoutNowRequest{RPCHeader: someHeader},
