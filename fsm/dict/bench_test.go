@@ -148,7 +148,11 @@ func BenchmarkInsert(b *testing.B) {
 		for b.Loop() {
 			t := New[int]()
 			var c Cursor[int]
-			old.Ascend(0, func(pos uint64, r Record[int]) bool { return c.Append(t, pos, r.Key, nil, r.Data, nil) })
+			old.Ascend(0, func(pos uint64, r Record[int]) bool {
+				c.SeekEnd(t, pos, r.Key)
+				c.Put(r.Key, nil, r.Data, nil)
+				return true
+			})
 		}
 		perElement(b)
 	})

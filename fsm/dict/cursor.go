@@ -117,28 +117,24 @@ func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
 	n, size := c.leaf, recordSize(len(key), len(head)+len(data))
 	n.remove(c.i)
 	n.makeRoom(slotSize+size, (n.used()+size)/8, &c.scratch)
-	n.insert(c.i, c.pos, key, head, data, ref)
+	n.insert(c.i, c.pos, n.write(key, head, data), ref)
 	n.trim()
 }
 
-// Append stores a record behind all others of the table, and says whether it could:
-// false means that (pos, key) does not lie behind them all, and nothing was done. It
-// is the fast way to build a table from records that come in order.
-func (c *Cursor[P]) Append(t *Table[P], pos uint64, key, head, data []byte, ref *P) bool {
+// SeekEnd puts the cursor to where (pos, key) belongs, behind all records of the
+// table, and says whether it belongs there: if not, the cursor is of no use. With Put
+// it is the fast way to build a table from records that come in order.
+func (c *Cursor[P]) SeekEnd(t *Table[P], pos uint64, key []byte) bool {
 	if c.t != t || c.writes != t.writes || c.depth == noPath || c.i != int(c.leaf.n)-1 || !c.rightmost() {
 		c.t = t
 		c.seekLast()
 	}
-	n := c.leaf
-	if c.i >= 0 {
+	if n := c.leaf; c.i >= 0 {
 		if last := n.pos(c.i); pos < last || pos == last && bytes.Compare(key, n.key(c.i)) <= 0 {
 			return false
 		}
 	}
-	c.pos, c.found, c.i = pos, false, c.i+1
-	c.own()
-	t.writes++
-	c.insert(key, head, data, ref)
+	c.pos, c.found, c.lone, c.i = pos, false, false, c.i+1
 	return true
 }
 
@@ -209,7 +205,7 @@ func (c *Cursor[P]) insert(key, head, data []byte, ref *P) {
 				spare = total
 			}
 			n.makeRoom(slotSize+size, spare, &c.scratch)
-			n.insert(c.i, c.pos, key, head, data, ref)
+			n.insert(c.i, c.pos, n.write(key, head, data), ref)
 			c.count(1)
 			c.found, c.lone, c.writes = true, false, c.t.writes
 			return
@@ -244,7 +240,7 @@ func (c *Cursor[P]) insertAside(key, head, data []byte, ref *P) {
 	fresh := node[P]{epoch: c.t.epoch}
 	size := recordSize(len(key), len(head)+len(data))
 	fresh.makeRoom(slotSize+size, size/8, &c.scratch)
-	fresh.insert(0, c.pos, key, head, data, ref)
+	fresh.insert(0, c.pos, fresh.write(key, head, data), ref)
 	c.t.size++
 	var pos uint64
 	var sep string

@@ -419,8 +419,18 @@ func TestOutdatedProbes(t *testing.T) {
 	}
 }
 
-// Append builds what Put builds, and refuses what is out of order.
-func TestAppend(t *testing.T) {
+// appendTo stores a record behind all others, if it belongs there.
+func appendTo(c *Cursor[int], t *Table[int], e entry) bool {
+	if !c.SeekEnd(t, e.pos, []byte(e.key)) {
+		return false
+	}
+	c.Put([]byte(e.key), []byte(e.data), nil, e.ref)
+	return true
+}
+
+// A table that is built from its end is the one that Put builds, and what is out of
+// order is refused.
+func TestSeekEnd(t *testing.T) {
 	r := rand.New(rand.NewSource(3))
 	var tab Table[int]
 	var c Cursor[int]
@@ -434,13 +444,13 @@ func TestAppend(t *testing.T) {
 		if r.Intn(50) == 0 {
 			e.ref = new(int)
 		}
-		if !c.Append(&tab, pos, []byte(e.key), []byte(e.data), nil, e.ref) {
+		if !appendTo(&c, &tab, e) {
 			t.Fatalf("record %d was refused", i)
 		}
 		want = append(want, e)
 		if r.Intn(100) == 0 {
 			old := want[r.Intn(len(want))]
-			if c.Append(&tab, old.pos, []byte(old.key), nil, nil, nil) {
+			if c.SeekEnd(&tab, old.pos, []byte(old.key)) {
 				t.Fatal("a record of before was taken")
 			}
 			checkSeek(t, &c, &tab, want, old.pos, old.key)
@@ -453,11 +463,11 @@ func TestAppend(t *testing.T) {
 	equal(t, "appended", &tab, want)
 	last := entry{pos: ^uint64(0), key: "z"}
 	for _, e := range []entry{{pos: last.pos}, last} {
-		if !c.Append(&tab, e.pos, []byte(e.key), nil, nil, nil) || c.Append(&tab, e.pos, []byte(e.key), nil, nil, nil) {
+		if !appendTo(&c, &tab, e) || appendTo(&c, &tab, e) {
 			t.Errorf("%v is to be taken once", e)
 		}
 	}
-	if c.Append(&tab, last.pos, []byte("y"), nil, nil, nil) {
+	if c.SeekEnd(&tab, last.pos, []byte("y")) {
 		t.Error("taken before the last one")
 	}
 	emptyOut(t, r, &tab, entries(&tab))
@@ -562,9 +572,9 @@ func TestSnapshotIsReadOnly(t *testing.T) {
 	put(&tab, 1, "a", "")
 	s := tab.Snapshot()
 	for name, write := range map[string]func(){
-		"Put":    func() { put(s, 1, "b", "") },
-		"Delete": func() { remove(s, 1, "a") },
-		"Append": func() { new(Cursor[int]).Append(s, 2, nil, nil, nil, nil) },
+		"Put":     func() { put(s, 1, "b", "") },
+		"Delete":  func() { remove(s, 1, "a") },
+		"SeekEnd": func() { appendTo(new(Cursor[int]), s, entry{pos: 2}) },
 	} {
 		func() {
 			defer func() {

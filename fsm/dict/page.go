@@ -191,9 +191,9 @@ func (n *node[P]) write(key, head, data []byte) uint32 {
 	return n.low
 }
 
-// insert makes a record with that index. There must be room for it.
-func (n *node[P]) insert(i int, pos uint64, key, head, data []byte, ref *P) {
-	at := n.write(key, head, data)
+// insert makes what was written at that place the record with index i. There must
+// be room for its slot.
+func (n *node[P]) insert(i int, pos uint64, at uint32, ref *P) {
 	end := int(n.n) * slotSize
 	copy(n.page[(i+1)*slotSize:end+slotSize], n.page[i*slotSize:end])
 	binary.LittleEndian.PutUint64(n.page[i*slotSize:], pos)

@@ -152,20 +152,21 @@ func (s *Space) LoadItem(db int, it Item) error {
 		return fmt.Errorf("string of %d bytes in one piece", len(it.Value))
 	}
 	m := meta{version: it.Version, expireAt: it.ExpireAt}
-	s.dbs[db].load(s.position(it.Key), it.Key, m, inline, obj)
+	s.dbs[db].load(s.position(it.Key), it.Key, content{m, inline, obj})
 	return nil
 }
 
 // load is put for keys that mostly come in the table's own order.
-func (d *database) load(pos uint64, key []byte, m meta, inline []byte, obj *object) {
-	var h head
-	b := h.set(m)
-	if !d.at.Append(d.keys, pos, key, b, inline, obj) {
-		d.put(place{pos: pos}, key, m, inline, obj)
+func (d *database) load(pos uint64, key []byte, c content) {
+	if !d.at.SeekEnd(d.keys, pos, key) {
+		d.put(place{pos: pos}, key, c)
 		return
 	}
-	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))
-	if m.expireAt != 0 {
-		d.reschedule(key, 0, m.expireAt)
+	var h head
+	b := h.set(c.meta)
+	d.at.Put(key, b, c.inline, c.obj)
+	d.bytes += c.size(key, b)
+	if c.expireAt != 0 {
+		d.reschedule(key, 0, c.expireAt)
 	}
 }

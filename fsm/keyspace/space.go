@@ -200,21 +200,33 @@ func (d *database) seek(at place, key []byte) bool {
 	return d.at.Seek(d.keys, at.pos, key, at.probe)
 }
 
-// put stores a key with a value, inline where obj is nil, and keeps the sums and the
-// index right. What inline points to must not lie in the table. It returns whether
-// the key was stored before, and with which expiry time.
-func (d *database) put(at place, key []byte, m meta, inline []byte, obj *object) (oldAt int64, replaced bool) {
+// content is what a key is stored with: a value, inline where obj is nil.
+type content struct {
+	meta
+	inline []byte
+	obj    *object
+}
+
+// size is the memory that it takes with its key, whose head is that.
+func (c *content) size(key, head []byte) int64 {
+	return int64(sizeOf(len(key), len(head)+len(c.inline), c.obj))
+}
+
+// put stores a key and keeps the sums and the index right. What inline points to must
+// not lie in the table. It returns whether the key was stored before, and with which
+// expiry time.
+func (d *database) put(at place, key []byte, c content) (oldAt int64, replaced bool) {
 	var h head
-	b := h.set(m)
-	d.bytes += int64(sizeOf(len(key), len(b)+len(inline), obj))
+	b := h.set(c.meta)
+	d.bytes += c.size(key, b)
 	if replaced = d.seek(at, key); replaced {
-		old, oldObj := d.at.Data()
-		d.bytes -= int64(sizeOf(len(key), len(old), oldObj))
-		oldAt = expiryOf(old)
+		old := entryOf(d.at.Record())
+		d.bytes -= int64(old.Size())
+		oldAt = old.ExpireAt()
 	}
-	d.at.Put(key, b, inline, obj)
-	if m.expireAt != oldAt {
-		d.reschedule(key, oldAt, m.expireAt)
+	d.at.Put(key, b, c.inline, c.obj)
+	if c.expireAt != oldAt {
+		d.reschedule(key, oldAt, c.expireAt)
 	}
 	return oldAt, replaced
 }

@@ -74,7 +74,7 @@ func (t *Txn) newObject(v Value) *object {
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
 	at := t.place(key)
-	oldAt, replaced := t.data().put(at, key, m, inline, obj)
+	oldAt, replaced := t.data().put(at, key, content{m, inline, obj})
 	if !replaced || t.gone(oldAt) {
 		t.data().noteCreation(at.pos%buckets, m.version)
 	}
@@ -103,7 +103,7 @@ func (t *Txn) edit(e Entry) Entry {
 	if e.obj.epoch != t.space.epoch {
 		key := t.space.hold(e.key)
 		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
-		t.data().put(t.place(key), key, e.head(), nil, obj)
+		t.data().put(t.place(key), key, content{e.head(), nil, obj})
 		e, _ = t.Get(key)
 	}
 	return e
@@ -123,7 +123,7 @@ func (t *Txn) changed(key []byte, e Entry) {
 	t.data().bytes += int64(size - e.obj.size)
 	e.obj.size = size
 	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
-	t.data().put(t.place(key), key, m, nil, e.obj)
+	t.data().put(t.place(key), key, content{m, nil, e.obj})
 }
 
 // WriteString puts data into a string at an offset; zeros fill a gap before it. An
@@ -183,7 +183,7 @@ func (t *Txn) SetExpiry(key []byte, expireAt int64) bool {
 		t.drop(key)
 	default:
 		m := meta{version: t.space.nextVersion(), expireAt: expireAt}
-		t.data().put(t.place(key), key, m, t.space.lift(e), e.obj)
+		t.data().put(t.place(key), key, content{m, t.space.lift(e), e.obj})
 	}
 	return true
 }
@@ -223,7 +223,7 @@ func (t *Txn) CopyTo(db int, from, to []byte) bool {
 	inline, obj, m := t.space.lift(e), e.obj, e.head()
 	if obj != nil {
 		// Both ends get a clone, because the original may not change any more.
-		t.data().put(t.place(from), from, m, nil, t.newObject(obj.value.Clone()))
+		t.data().put(t.place(from), from, content{m, nil, t.newObject(obj.value.Clone())})
 		obj = t.newObject(obj.value.Clone())
 	}
 	t.in(db).store(to, inline, obj, m.expireAt)
