@@ -15,7 +15,12 @@ import (
 // staleEnv is how many rounds the stale-read probe does.
 const staleEnv = "RAFTKV_STALE_ROUNDS"
 
-const staleReaders = 16
+const (
+	staleReaders = 16
+	// staleLead is for how long heartbeats gather, unanswered: several of them, but not
+	// for so long that the leader steps down for want of answers (250 ms).
+	staleLead = 150 * time.Millisecond
+)
 
 // A leader that was replaced without noticing must not answer from what it has.
 // The followers stop first, so that the leader's heartbeats to them are under
@@ -107,7 +112,7 @@ func (p *staleProbe) round(t *testing.T, i int) {
 	for _, n := range others {
 		n.Signal(syscall.SIGSTOP)
 	}
-	time.Sleep(250 * time.Millisecond) // heartbeats gather, unanswered
+	time.Sleep(staleLead)
 	old.Signal(syscall.SIGSTOP)
 	for _, n := range others {
 		n.Signal(syscall.SIGCONT)

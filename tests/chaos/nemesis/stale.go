@@ -18,8 +18,9 @@ import (
 
 const (
 	// staleLead is how long the followers are paused before the leader: what it sent
-	// them meanwhile lies in their sockets, to be answered later.
-	staleLead = 250 * time.Millisecond
+	// them meanwhile lies in their sockets, to be answered later. After 250 ms without
+	// answers it would step down, and there were nothing to find.
+	staleLead = 150 * time.Millisecond
 	// staleReads is how many clients have a read waiting for the old leader.
 	staleReads = 10
 	// queueTime is what a client's read takes to get to a node at most.
