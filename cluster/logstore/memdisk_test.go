@@ -172,6 +172,13 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 	return len(b), err
 }
 
+func (f *memFile) append(b []byte, at int64) error {
+	if _, err := f.WriteAt(b, at); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
 func (i *inode) write(b []byte, at int64) {
 	if end := int(at) + len(b); end > len(i.content) {
 		i.content = append(i.content, make([]byte, end-len(i.content))...)

@@ -36,6 +36,9 @@ type file interface {
 	reserve(size int64) error
 	// Sync returns once what was written, and the file's size, are on disk.
 	Sync() error
+	// append writes b at that place, behind which there are only zeroes, and returns
+	// once it is on disk.
+	append(b []byte, at int64) error
 	Size() (int64, error)
 	Close() error
 }
@@ -52,7 +55,7 @@ func (osFiles) open(path string, write bool) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 func (osFiles) create(path string) (file, error) {
@@ -60,7 +63,7 @@ func (osFiles) create(path string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 func (osFiles) mkdir(path string) error { return os.Mkdir(path, 0o700) }
@@ -87,7 +90,7 @@ func (osFiles) lock(f file, path string, shared bool) error {
 		how = syscall.LOCK_SH
 	}
 	return await(lockTimeout, func() error {
-		err := syscall.Flock(int(f.(osFile).Fd()), how|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.(*osFile).Fd()), how|syscall.LOCK_NB)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return inUse(path)
 		}
@@ -105,15 +108,30 @@ func await(limit time.Duration, fn func() error) error {
 	}
 }
 
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	direct directWriter
+}
 
 // Sync leaves out what is of no use for reading the data back, as the time of
 // the last change.
-func (f osFile) Sync() error { return datasync(f.File) }
+func (f *osFile) Sync() error { return datasync(f.File) }
 
-func (f osFile) reserve(size int64) error { return reserve(f.File, size) }
+func (f *osFile) append(b []byte, at int64) error {
+	if done, err := f.direct.write(f.File, b, at); done || err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(b, at); err != nil {
+		return err
+	}
+	return f.Sync()
+}
 
-func (f osFile) Size() (int64, error) {
+func (f *osFile) Close() error { return errors.Join(f.direct.close(), f.File.Close()) }
+
+func (f *osFile) reserve(size int64) error { return reserve(f.File, size) }
+
+func (f *osFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err

@@ -226,10 +226,7 @@ func (s *Segments) begin(size, room int64) (*segment, error) {
 // waits for the disk once. s.writing is held.
 func (s *Segments) commit(seg *segment, b bounds) error {
 	buf := s.enc.finish()
-	_, err := seg.file.WriteAt(buf, seg.end)
-	if err == nil {
-		err = seg.file.Sync()
-	}
+	err := seg.file.append(buf, seg.end)
 	at := position{seg.id, seg.end + int64(len(buf)), s.enc.prev, b.last}
 	if err == nil {
 		err = s.note.set(at)
