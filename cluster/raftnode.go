@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxAppend     = 64 // entries; the transport shortens a message to 4 MiB
+	maxAppend     = 64   // entries; the transport shortens a message to 4 MiB
 	trailingLogs  = 4096 // kept after a snapshot, so that a short absence needs none
 	snapshotsKept = 2
 )
