@@ -65,7 +65,7 @@ type Config struct {
 	// AuditInterval is how often the leader compares all members' states; 0 is never.
 	AuditInterval time.Duration
 	// LogStore is the kind of log that a fresh data directory gets; empty is
-	// logstore.Bolt. One that has a log keeps its kind: then another one is an error,
+	// logstore.DefaultKind. One that has a log keeps its kind: then another one is an error,
 	// and empty is none.
 	LogStore logstore.Kind
 	// Clock is the wall clock; nil is the system's.

@@ -104,6 +104,8 @@ func (n *Node) openStores() (logstore.Store, *logstore.Vote, error) {
 	if !id.Stores {
 		if n.cfg.LogStore != "" {
 			id.LogStore = n.cfg.LogStore
+		} else if id.LogStore == "" {
+			id.LogStore = logstore.DefaultKind
 		}
 		openLog, openVote = id.logKind().Create, logstore.CreateVote
 	}

@@ -43,6 +43,9 @@ const (
 	Segmented Kind = "segments"
 )
 
+// DefaultKind is what a fresh data directory gets where nobody chose.
+const DefaultKind = Segmented
+
 // Kinds are all there are.
 var Kinds = []Kind{Bolt, Segmented}
 

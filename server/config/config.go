@@ -23,7 +23,7 @@ type Config struct {
 	DataDir       string        `group:"node" placeholder:"DIR" type:"plain" help:"Directory of this node's log, vote and snapshots (default: ./data/NODE-ID)."`
 	DiskReserve   Bytes         `group:"node" default:"64mb" help:"With less than this free on the data directory's disk the node refuses writes, and lets others lead that have more."`
 	AuditInterval time.Duration `group:"node" default:"1h" help:"How often the leader compares all nodes' states, give or take a tenth; 0 is never."`
-	LogStore      string        `group:"node" placeholder:"KIND" help:"How a fresh data directory keeps its log: bolt (the default), or segments, files of its own that wait for the disk once per write. One that has a log keeps its kind; raftkv migrate converts it."`
+	LogStore      string        `group:"node" placeholder:"KIND" help:"How a fresh data directory keeps its log: segments (the default), which waits for the disk once per write, or bolt, one bbolt file. One that has a log keeps its kind; raftkv migrate converts it."`
 	Join          []string      `group:"node" placeholder:"ADDR" help:"Raft addresses of members of the cluster to join. Needed on the first start, and on one node where all of them have moved to other addresses; otherwise it does no harm."`
 	RaftAddr      string        `group:"addresses" default:"127.0.0.1:8000" help:"Where to listen for the other nodes."`
 	RESPAddr      string        `group:"addresses" name:"resp-addr" default:"127.0.0.1:6379" help:"Where to listen for Redis clients."`
