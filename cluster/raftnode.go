@@ -11,7 +11,11 @@ import (
 )
 
 const (
-	maxAppend     = 64   // entries; the transport shortens a message to 4 MiB
+	// maxAppend is how many entries one message has at the most; the transport shortens
+	// it to 4 MiB. Only who catches up gets more than one or two, but the library makes
+	// room for as many each time, at three places: for 1,024 that is 24 KiB of garbage
+	// for each entry of the log.
+	maxAppend     = 64
 	trailingLogs  = 4096 // kept after a snapshot, so that a short absence needs none
 	snapshotsKept = 2
 )
