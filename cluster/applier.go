@@ -188,9 +188,10 @@ type snapshot struct {
 	before int64 // bytes applied since the last one when this one was taken
 }
 
-// Persist writes it beside the Machine's further work.
+// Persist writes it beside the Machine's further work, slowly, but for where the log
+// grows so fast meanwhile that the next one would soon be due.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	size, err := s.state.WriteTo(sink)
+	size, err := s.state.WriteTo(newPaced(s.n.ctx, sink, s.haste))
 	if err != nil {
 		sink.Cancel()
 		return fmt.Errorf("write snapshot: %w", err)
@@ -202,6 +203,11 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	s.n.lastSnapshot.Store(time.Now().Unix())
 	s.n.log.Info("snapshot written", "bytes", size)
 	return nil
+}
+
+// haste is 1 once the log has grown by half of what makes the next snapshot due.
+func (s *snapshot) haste() float64 {
+	return float64(s.n.sinceSnapshot.Load()-s.before) / (enoughForSnapshot / 2)
 }
 
 func (s *snapshot) Release() {}

@@ -257,12 +257,13 @@ func (r *raftNode) cut() error {
 // LastSnapshot is when the last snapshot was finished, Unix seconds.
 func (n *Node) LastSnapshot() int64 { return n.lastSnapshot.Load() }
 
+const enoughForSnapshot = 256 << 20
+
 // snapshots writes one whenever the log has grown by enough bytes.
 func (n *Node) snapshots() {
-	const enough = 256 << 20
 	for n.ctx.Err() == nil {
 		pause(n.ctx, time.Second)
-		if n.sinceSnapshot.Load() < enough || n.broken.Load() || !n.diverged.keeps() || n.rebuilding.Load() != nil {
+		if n.sinceSnapshot.Load() < enoughForSnapshot || n.broken.Load() || !n.diverged.keeps() || n.rebuilding.Load() != nil {
 			continue
 		}
 		if err := n.snapshot(n.ctx, trailingLogs); err != nil {
