@@ -37,6 +37,8 @@ type file interface {
 	// Sync returns once what was written, and the file's size, are on disk.
 	Sync() error
 	Size() (int64, error)
+	// Truncate cuts the file to that size.
+	Truncate(size int64) error
 	Close() error
 }
 
