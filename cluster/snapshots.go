@@ -16,8 +16,9 @@ import (
 // cadence says when a snapshot is due, by the bytes of entries that a start would apply
 // again, its log's part of a cold start.
 type cadence struct {
-	// As many as the last snapshot has are enough, within these bounds: reading one in
-	// takes about as long as applying as many bytes, and writes it in proportion.
+	// Half as many as the last snapshot has are enough, within these bounds: so what is
+	// written stays in proportion, and applying, which takes a few times as long as
+	// reading as much in, does too.
 	least, most int64
 	// idle bytes, and a quarter of the last snapshot, are enough for a node that has
 	// applied next to nothing for some ticks.
@@ -26,13 +27,13 @@ type cadence struct {
 	tick  time.Duration
 }
 
-var usualCadence = cadence{least: 64 << 20, most: 1 << 30, idle: 8 << 20, ticks: 5, tick: time.Second}
+var usualCadence = cadence{least: 32 << 20, most: 1 << 30, idle: 8 << 20, ticks: 3, tick: time.Second}
 
 // trickle is what a node may apply in a tick and is idle all the same.
 const trickle = 64 << 10
 
 // enough is what makes a snapshot due under load, where the last one had that size.
-func (c *cadence) enough(size int64) int64 { return max(c.least, min(size, c.most)) }
+func (c *cadence) enough(size int64) int64 { return max(c.least, min(size/2, c.most)) }
 
 // due says whether one is.
 func (c *cadence) due(behind, size int64, idleTicks int) bool {

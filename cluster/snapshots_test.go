@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,17 +17,17 @@ func TestSnapshotIsDue(t *testing.T) {
 		due, pressing bool
 	}{
 		{"nothing", 0, 0, 100, false, false},
-		{"the least", 64 * mib, 0, 0, true, false},
-		{"a byte short", 64*mib - 1, 0, 0, false, false},
-		{"as much as it has", 300 * mib, 300 * mib, 0, true, false},
-		{"less than it has", 299 * mib, 300 * mib, 0, false, false},
+		{"the least", 32 * mib, 0, 0, true, false},
+		{"a byte short", 32*mib - 1, 0, 0, false, false},
+		{"half of what it has", 150 * mib, 300 * mib, 0, true, false},
+		{"less than that", 149 * mib, 300 * mib, 0, false, false},
 		{"the most", 1024 * mib, 100_000 * mib, 0, true, false},
-		{"long due", 96 * mib, 0, 0, true, true},
-		{"little, under load", 8 * mib, 0, 4, false, false},
-		{"little, idle", 8 * mib, 0, 5, true, false},
-		{"too little, idle", 8*mib - 1, 0, 5, false, false},
-		{"little of much, idle", 8 * mib, 300 * mib, 5, false, false},
-		{"a quarter of much, idle", 75 * mib, 300 * mib, 5, true, false},
+		{"long due", 48 * mib, 0, 0, true, true},
+		{"little, under load", 8 * mib, 0, 2, false, false},
+		{"little, idle", 8 * mib, 0, 3, true, false},
+		{"too little, idle", 8*mib - 1, 0, 3, false, false},
+		{"little of much, idle", 8 * mib, 300 * mib, 3, false, false},
+		{"a quarter of much, idle", 75 * mib, 300 * mib, 3, true, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,8 +77,8 @@ func TestSnapshotFallsDue(t *testing.T) {
 	tn.run(t, "n1")
 	write := func(bytes int) {
 		t.Helper()
-		for i := range bytes / 50_000 {
-			tn.write(t, fmt.Sprintf("SET k%d %s", i, strings.Repeat("v", 50_000)))
+		for range bytes / 50_000 {
+			tn.write(t, "SET k "+strings.Repeat("v", 50_000))
 		}
 	}
 	write(1 << 20) // more than enough, under load and then idle
