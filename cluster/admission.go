@@ -232,7 +232,7 @@ func (n *Node) release(cluster string) error {
 		return fmt.Errorf("cluster %s was said never to have been founded, but this node has state of it", cluster)
 	}
 	n.disk.armed.Store(false)
-	if err := errors.Join(r.logs.Close(), r.votes.Close()); err != nil {
+	if err := r.close(); err != nil {
 		return err
 	}
 	// From here on a crash leaves files of the old pledge behind, all without state,

@@ -58,7 +58,7 @@ func (a *applier) Apply(l *raft.Log) any {
 	if f != nil {
 		n.answer(f)
 	}
-	n.sinceSnapshot.Add(int64(len(l.Data)))
+	n.recent.since.Add(int64(len(l.Data)))
 	n.visible.Store(l.Index)
 	if b.ID == n.opening.Load() {
 		n.ready.Store(l.Term)
@@ -153,7 +153,7 @@ func (a *applier) Snapshot() (raft.FSMSnapshot, error) {
 	if !a.n.diverged.keeps() {
 		return nil, errDiverged
 	}
-	return &snapshot{n: a.n, state: a.n.machine.Snapshot(), before: a.n.sinceSnapshot.Load()}, nil
+	return &snapshot{n: a.n, state: a.n.machine.Snapshot(), before: a.n.recent.since.Load()}, nil
 }
 
 // Restore replaces the state with a snapshot's.
@@ -189,9 +189,12 @@ type snapshot struct {
 	before int64 // bytes applied since the last one when this one was taken
 }
 
-// Persist writes it beside the Machine's further work.
+// Persist writes it beside the Machine's further work, slowly, but for where the log
+// grows so fast meanwhile that the next one would soon be due.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	size, err := s.state.WriteTo(sink)
+	s.n.recent.writing.Add(1)
+	defer s.n.recent.writing.Add(-1)
+	size, err := s.state.WriteTo(newPaced(s.n.ctx, sink, s.haste))
 	if err != nil {
 		sink.Cancel()
 		return fmt.Errorf("write snapshot: %w", err)
@@ -199,10 +202,17 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	if err := sink.Close(); err != nil {
 		return fmt.Errorf("write snapshot: %w", err)
 	}
-	s.n.sinceSnapshot.Add(-s.before)
-	s.n.lastSnapshot.Store(time.Now().Unix())
+	s.n.recent.since.Add(-s.before)
+	s.n.recent.size.Store(size)
+	s.n.recent.at.Store(time.Now().Unix())
 	s.n.log.Info("snapshot written", "bytes", size)
 	return nil
+}
+
+// haste is 1 once the log has grown by half of what makes the next snapshot due.
+func (s *snapshot) haste() float64 {
+	r := &s.n.recent
+	return 2 * float64(r.since.Load()-s.before) / float64(s.n.cadence.enough(r.size.Load()))
 }
 
 func (s *snapshot) Release() {}

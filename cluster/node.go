@@ -121,14 +121,14 @@ type Node struct {
 	rebuilding atomic.Pointer[rebuild]
 	chunk      int // bytes of the leader's state that a rebuild asks for at once
 
-	sinceSnapshot atomic.Int64 // bytes applied
-	lastSnapshot  atomic.Int64 // Unix seconds
-	broken        atomic.Bool  // an entry could not be applied; nothing more is
-	fatal         chan error
-	ctx           context.Context // ends at Stop
-	cancel        context.CancelFunc
-	wg            sync.WaitGroup
-	stopOnce      sync.Once
+	cadence  cadence
+	recent   recent      // of its snapshots
+	broken   atomic.Bool // an entry could not be applied; nothing more is
+	fatal    chan error
+	ctx      context.Context // ends at Stop
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	stopOnce sync.Once
 }
 
 // raftNode is the library's node with what belongs to it.
@@ -136,6 +136,7 @@ type raftNode struct {
 	*raft.Raft
 	logs  logstore.Store
 	votes *logstore.Vote
+	snaps *logstore.Snapshots
 
 	stopOnce sync.Once
 	stopped  chan struct{} // closed once the library's goroutines ended
@@ -148,6 +149,12 @@ func (r *raftNode) stop() (err error) {
 		close(r.stopped)
 	})
 	return err
+}
+
+// close closes the stores of a node that was stopped.
+func (r *raftNode) close() error {
+	r.snaps.Close()
+	return errors.Join(r.logs.Close(), r.votes.Close())
 }
 
 // Open opens the data directory and binds the port. Its errors are one line that
@@ -175,8 +182,8 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, timing: timing, machine: m, dir: dir, clock: newClock(cfg.Clock, monotonic()),
 		book:    openBook(dir.file(peersFile), cfg.Logger),
-		writers: newGathering(),
-		tickC:   make(chan struct{}, 1), fatal: make(chan error, 1),
+		writers: newGathering(), cadence: usualCadence,
+		tickC: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
 	n.queue = batch.New(maxQueued, MaxCommand, n.writers.count)
 	n.members = newTurn()
@@ -270,7 +277,7 @@ func (n *Node) Stop(ctx context.Context) error {
 		n.queue.Close(system.ErrShutdown)
 		err = errors.Join(err, n.trans.Close())
 		if r := n.raft.Load(); r != nil {
-			err = errors.Join(err, r.logs.Close(), r.votes.Close())
+			err = errors.Join(err, r.close())
 		}
 		n.book.writers.Wait()
 		n.spools.close()

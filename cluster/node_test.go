@@ -35,6 +35,7 @@ type testNode struct {
 	wait    time.Duration // for a leader
 	audits  time.Duration // the interval; 0: none by themselves
 	network Network
+	cadence *cadence              // of snapshots; nil: the usual one
 	logs    io.Writer             // nil: the test's own output
 	refusal atomic.Pointer[error] // what commands forwarded to it end with; nil: they are done
 	refused atomic.Int64          // how many did
@@ -83,6 +84,9 @@ func (tn *testNode) run(t *testing.T, id string, join ...string) {
 		t.Fatal(err)
 	}
 	tn.Node = n
+	if tn.cadence != nil {
+		n.cadence = *tn.cadence
+	}
 	n.OnForward(func(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
 		if err := tn.refusal.Load(); err != nil {
 			tn.refused.Add(1)

@@ -49,6 +49,9 @@ func (n *Node) startRaft() error {
 		return closeStores(err)
 	}
 	n.boot.Store(last)
+	if len(metas) > 0 {
+		n.recent.size.Store(metas[0].Size)
+	}
 	store, stable := n.disk.guard(logs, votes)
 	if err := n.bootstrap(store, stable, snaps); err != nil {
 		return closeStores(err)
@@ -65,7 +68,7 @@ func (n *Node) startRaft() error {
 		return closeStores(fmt.Errorf("start Raft: %w", err))
 	}
 	n.disk.armed.Store(true)
-	node := &raftNode{Raft: r, logs: logs, votes: votes, stopped: make(chan struct{})}
+	node := &raftNode{Raft: r, logs: logs, votes: votes, snaps: snaps, stopped: make(chan struct{})}
 	n.raft.Store(node)
 	observed := make(chan raft.Observation, 16)
 	r.RegisterObserver(raft.NewObserver(observed, true, func(o *raft.Observation) bool {

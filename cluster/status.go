@@ -3,8 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +24,7 @@ type progress struct {
 	Short       bool    // its disk is nearly full, or hangs
 	Diverged    bool    // its state is not that of the others
 	Network     Network // whose timeouts it runs with; empty from an older version
+	Snapshot    snapshotState
 }
 
 // progress is this node's own.
@@ -34,7 +33,7 @@ func (n *Node) progress() progress {
 	if r == nil {
 		return progress{Role: n.role(), Network: n.cfg.Network}
 	}
-	p := progress{Role: n.role(), Network: n.cfg.Network, Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
+	p := progress{Role: n.role(), Network: n.cfg.Network, Snapshot: n.recent.state(), Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
 	if p.Role != system.Leader {
 		if at := r.LastContact(); !at.IsZero() {
 			p.LastContact = time.Since(at).Milliseconds()
@@ -196,78 +195,4 @@ func (n *Node) VotersAt(ctx context.Context) (int, error) {
 		}
 	}
 	return voters, nil
-}
-
-// Snapshot writes a snapshot now and cuts the log behind it, all of it; see
-// server.Replicator.
-func (n *Node) Snapshot(ctx context.Context) error { return n.snapshot(ctx, 0) }
-
-// snapshot writes a snapshot and leaves some entries before it in the log; 0 cuts
-// all but the one that the snapshot ends with. Raft does not look into the snapshot
-// for the term of that one: a follower without it, and with a tail of its own that
-// was never committed, would refuse the new leader's entries for ever.
-func (n *Node) snapshot(ctx context.Context, trailing uint64) error {
-	r := n.raft.Load()
-	if r == nil {
-		return nil // nothing was ever written
-	}
-	done := make(chan error, 1)
-	n.wg.Go(func() {
-		n.cutting.Lock()
-		defer n.cutting.Unlock()
-		conf := r.ReloadableConfig()
-		if conf.TrailingLogs = trailing; trailing == 0 {
-			conf.TrailingLogs = math.MaxUint64 // the cut is made here
-		}
-		err := r.ReloadConfig(conf)
-		if err == nil {
-			err = r.Snapshot().Error()
-		}
-		if err == nil && trailing == 0 {
-			err = r.cut()
-		}
-		conf.TrailingLogs = trailingLogs
-		done <- errors.Join(err, r.ReloadConfig(conf))
-	})
-	select {
-	case err := <-done:
-		if err == nil || errors.Is(err, raft.ErrNothingNewToSnapshot) {
-			return nil
-		}
-		return refusedf("snapshot not written: %v", err)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// cut removes from the log what lies before the entry that the newest snapshot
-// ends with.
-func (r *raftNode) cut() error {
-	end, err := strconv.ParseUint(r.Stats()["last_snapshot_index"], 10, 64)
-	if err != nil {
-		return err
-	}
-	first, err := r.logs.FirstIndex()
-	if err != nil || first == 0 || first >= end {
-		return err
-	}
-	return r.logs.DeleteRange(first, end-1)
-}
-
-// LastSnapshot is when the last snapshot was finished, Unix seconds.
-func (n *Node) LastSnapshot() int64 { return n.lastSnapshot.Load() }
-
-// snapshots writes one whenever the log has grown by enough bytes.
-func (n *Node) snapshots() {
-	const enough = 256 << 20
-	for n.ctx.Err() == nil {
-		pause(n.ctx, time.Second)
-		if n.sinceSnapshot.Load() < enough || n.broken.Load() || !n.diverged.keeps() || n.rebuilding.Load() != nil {
-			continue
-		}
-		if err := n.snapshot(n.ctx, trailingLogs); err != nil {
-			n.log.Warn("snapshot", "error", err)
-			pause(n.ctx, adminWait)
-		}
-	}
 }

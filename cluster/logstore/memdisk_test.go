@@ -198,6 +198,7 @@ func (f *memFile) Sync() error {
 		}
 		return err
 	}
+	f.i.durable = f.i.durable[:min(len(f.i.durable), len(f.i.content))]
 	if len(f.i.durable) < len(f.i.content) {
 		f.i.durable = append(f.i.durable, make([]byte, len(f.i.content)-len(f.i.durable))...)
 	}
@@ -205,6 +206,16 @@ func (f *memFile) Sync() error {
 		copy(f.i.durable[s*sector:], v[len(v)-1])
 	}
 	clear(f.i.versions)
+	return nil
+}
+
+// Truncate cuts the file; a power loss leaves that or the former size.
+func (f *memFile) Truncate(size int64) error {
+	if err := f.d.step("truncate " + f.i.name); err != nil {
+		return err
+	}
+	f.i.content = f.i.content[:size]
+	maps.DeleteFunc(f.i.versions, func(s int, _ [][]byte) bool { return int64(s)*sector >= size })
 	return nil
 }
 
@@ -322,6 +333,9 @@ func (d *memDisk) after(choose func(n int) int) *memDisk {
 
 func (i *inode) after(choose func(n int) int) *inode {
 	durable := bytes.Clone(i.durable)
+	if len(i.content) < len(durable) && choose(2) > 0 {
+		durable = durable[:len(i.content)]
+	}
 	if len(i.content) > len(durable) && choose(2) > 0 {
 		durable = append(durable, make([]byte, len(i.content)-len(durable))...)
 	}

@@ -13,7 +13,7 @@ import (
 const memLog = "dir/log"
 
 func memSegments(d *memDisk) segmentOptions {
-	return segmentOptions{disk: d, size: 16 << 10, quiet: true}
+	return segmentOptions{disk: d, size: 16 << 10, quiet: true, step: 6 << 10}
 }
 
 // life runs a log on a disk and notes what was acknowledged.

@@ -40,6 +40,8 @@ type file interface {
 	// once it is on disk.
 	append(b []byte, at int64) error
 	Size() (int64, error)
+	// Truncate cuts the file to that size.
+	Truncate(size int64) error
 	Close() error
 }
 

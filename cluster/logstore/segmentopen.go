@@ -15,10 +15,13 @@ type segmentOptions struct {
 	disk     files
 	size     int64 // of a segment
 	readOnly bool
-	quiet    bool // no goroutine: segments are prepared when they are needed
+	quiet    bool  // no goroutines: segments are prepared when they are needed, and removed at once
+	step     int64 // that is cut off a segment at once when it is removed
 }
 
-func defaultSegments() segmentOptions { return segmentOptions{disk: osFiles{}, size: segmentSize} }
+func defaultSegments() segmentOptions {
+	return segmentOptions{disk: osFiles{}, size: segmentSize, step: disposalStep}
+}
 
 // CreateSegments makes a new, empty log in a directory of its own, for the
 // cluster with this UUID, and opens it. After a crash the directory is either not
@@ -125,10 +128,12 @@ func openSegments(path, uuid string, o segmentOptions) (_ *Segments, err error) 
 		return nil, errors.Join(err, r.close())
 	}
 	s := &Segments{
-		dir: path, disk: o.disk, cache: newCache(), note: note, at: r.at,
+		waste: &disposal{disk: o.disk, step: o.step, inline: o.quiet},
+		dir:   path, disk: o.disk, cache: newCache(), note: note, at: r.at,
 		segs: r.segs[:r.used:r.used], bounds: r.bounds,
 		spare: &spares{disk: o.disk, dir: path, size: o.size, note: note, ready: slices.Clone(r.segs[r.used:]), newest: r.segs[len(r.segs)-1].id},
 	}
+	s.waste.failed, s.spare.waste = s.fail, s.waste
 	if o.readOnly {
 		s.failed = errors.New("it was opened for reading only")
 		return s, nil

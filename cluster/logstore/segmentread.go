@@ -3,7 +3,6 @@ package logstore
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"github.com/hashicorp/raft"
@@ -47,12 +46,10 @@ func (s *Segments) GetLog(index uint64, log *raft.Log) error {
 		return raft.ErrLogNotFound
 	}
 	got, err := p.read(index)
-	if errors.Is(err, fs.ErrClosed) {
-		if _, ok := s.find(index); !ok {
-			return raft.ErrLogNotFound // it was removed meanwhile
-		}
-	}
 	if err != nil {
+		if _, ok := s.find(index); !ok {
+			return raft.ErrLogNotFound // it was removed meanwhile: the file is closed, or cut down
+		}
 		return &EntryError{p.seg.path, index, reasonOf(err).Error()}
 	}
 	*log = got

@@ -306,6 +306,13 @@ func (r *recovery) mend() error {
 	if err := r.rewrite(); err != nil {
 		return err
 	}
+	// A start that was killed may have cleaned one of these without a sync: what the
+	// zeroes hide must not come back when the segment before has gone on.
+	for _, seg := range r.segs[r.used:] {
+		if err := seg.file.Sync(); err != nil {
+			return err
+		}
+	}
 	for _, path := range r.others {
 		if err := gone(r.disk.remove(path)); err != nil {
 			return err

@@ -37,6 +37,7 @@ type Segments struct {
 	cache *cache
 	note  *tailNote
 	spare *spares
+	waste *disposal
 
 	writing sync.Mutex // held by who appends
 	enc     encoder    // guarded by writing
@@ -53,6 +54,7 @@ type Segments struct {
 // Close closes all files. Nothing may use the log any more.
 func (s *Segments) Close() error {
 	s.spare.stop()
+	s.waste.finish()
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.closed {
@@ -70,7 +72,8 @@ func (s *Segments) Close() error {
 	return errors.Join(err, s.note.file.Close())
 }
 
-// Bytes returns what all files take up, with those that were prepared.
+// Bytes returns what all files take up, with those that were prepared, but without
+// those on their way out.
 func (s *Segments) Bytes() (size int64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -253,8 +256,8 @@ func (s *Segments) fail(err error) {
 
 // DeleteRange removes the entries from min to max, both included: the head of the
 // log after a snapshot, or a tail that another leader replaces. It returns once
-// that is on disk, and segments without entries of the log are gone. Appends do not
-// wait for the latter.
+// that is on disk, and the segments without entries of the log will not come back. Their
+// files go a piece at a time, behind it.
 func (s *Segments) DeleteRange(min, max uint64) error {
 	dead, err := s.cut(min, max)
 	if err != nil {
@@ -304,13 +307,16 @@ func (s *Segments) dead() []*segment {
 	return dead
 }
 
-// discard removes the files of segments that the log does not have any more.
+// discard has the files of segments removed that the log does not have any more. They
+// lose their names first, durably: a segment of which a part is gone would be damage.
 func (s *Segments) discard(dead []*segment) (err error) {
 	if len(dead) == 0 {
 		return nil
 	}
+	var waste []string
 	for _, seg := range dead {
-		err = errors.Join(err, seg.file.Close(), s.disk.remove(seg.path))
+		waste = append(waste, seg.path+tmpSuffix)
+		err = errors.Join(err, seg.file.Close(), s.disk.rename(seg.path, seg.path+tmpSuffix))
 	}
 	if err == nil {
 		err = s.disk.syncDir(s.dir)
@@ -319,6 +325,7 @@ func (s *Segments) discard(dead []*segment) (err error) {
 		s.fail(err)
 		return fmt.Errorf("%s: %w", s.dir, reasonOf(err))
 	}
+	s.waste.take(waste...)
 	return nil
 }
 

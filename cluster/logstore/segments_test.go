@@ -20,7 +20,9 @@ func newSegments(t *testing.T, o segmentOptions) (*Segments, string) {
 	return s, path
 }
 
-func smallSegments() segmentOptions { return segmentOptions{disk: osFiles{}, size: 64 << 10} }
+func smallSegments() segmentOptions {
+	return segmentOptions{disk: osFiles{}, size: 64 << 10, step: 20 << 10}
+}
 
 // model is what a log should hold.
 type model struct {

@@ -15,6 +15,8 @@ type spares struct {
 	dir  string
 	size int64 // of a segment
 	note *tailNote
+	// waste may hold disk space that is needed.
+	waste *disposal
 
 	mu     sync.Mutex // held while a segment is made
 	ready  []*segment // the oldest first; guarded by mu
@@ -109,6 +111,9 @@ func (p *spares) make(need int64) error {
 		size = roundUp(need)
 	}
 	err := p.makeSize(size)
+	if errors.Is(err, ErrNoSpace) && p.waste.finish() {
+		err = p.makeSize(size)
+	}
 	if small := roundUp(need); errors.Is(err, ErrNoSpace) && small < size {
 		err = p.makeSize(small)
 	}

@@ -29,8 +29,12 @@ type Snapshots struct {
 	retain int
 	logger *slog.Logger
 
+	waste *disposal
+
 	mu    sync.Mutex // held while files appear and go
 	votes *Vote      // where the newest one's index is noted, or nil; guarded by mu
+	// reading counts the readers of each file that has some; guarded by mu
+	reading map[string]int
 }
 
 // OpenSnapshots opens the store in dir, which it makes (0700) if it is missing,
@@ -44,7 +48,10 @@ func OpenSnapshots(dir string, retain int, logger *slog.Logger) (*Snapshots, err
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Snapshots{dir: dir, retain: retain, logger: logger}
+	s := &Snapshots{dir: dir, retain: retain, logger: logger, reading: map[string]int{}}
+	s.waste = &disposal{disk: osFiles{}, step: disposalStep, failed: func(err error) {
+		logger.Warn("cannot remove an old snapshot", "error", err)
+	}}
 	if err := s.prepareDir(); err != nil {
 		return nil, err
 	}
@@ -117,7 +124,7 @@ func (s *Snapshots) note(index uint64) error {
 // ReadSnapshots looks at the snapshots in dir, all of them, the newest first, and
 // changes nothing. A directory that is not there has none.
 func ReadSnapshots(dir string) (*Snapshots, []string, error) {
-	s := &Snapshots{dir: dir, retain: 1, logger: slog.New(slog.DiscardHandler)}
+	s := &Snapshots{dir: dir, retain: 1, logger: slog.New(slog.DiscardHandler), reading: map[string]int{}}
 	ids, err := s.ids()
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
@@ -195,7 +202,7 @@ func (s *Snapshots) List() ([]*raft.SnapshotMeta, error) {
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	meta, r, err := s.Open(ids[0].String())
+	meta, r, err := s.open(ids[0].String())
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +213,18 @@ func (s *Snapshots) List() ([]*raft.SnapshotMeta, error) {
 // verifies each block before it hands out a byte of it, and that nothing is
 // missing; errors wrap ErrDamaged.
 func (s *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	meta, r, err := s.open(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.reading[id]++
+	return meta, &lent{snapshotReader: r, back: func() { s.back(id) }}, nil
+}
+
+// open opens a snapshot that nobody can remove meanwhile. Callers hold mu.
+func (s *Snapshots) open(id string) (*raft.SnapshotMeta, *snapshotReader, error) {
 	if _, err := parseID(id); err != nil {
 		return nil, nil, err
 	}
@@ -215,6 +234,32 @@ func (s *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	}
 	return r.meta(id), r, nil
 }
+
+// lent is a reader of a snapshot that may grow old meanwhile: for as long, its file is
+// not cut down.
+type lent struct {
+	*snapshotReader
+	once sync.Once
+	back func()
+}
+
+// Close ends the reading.
+func (l *lent) Close() error {
+	l.once.Do(l.back)
+	return l.snapshotReader.Close()
+}
+
+func (s *Snapshots) back(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading[id]--; s.reading[id] == 0 {
+		delete(s.reading, id)
+	}
+}
+
+// Close returns once the files of old snapshots are gone, which goes on in the
+// background otherwise.
+func (s *Snapshots) Close() { s.waste.finish() }
 
 // Bytes returns the size of all snapshots on disk.
 func (s *Snapshots) Bytes() (total int64, err error) {
@@ -227,19 +272,31 @@ func (s *Snapshots) Bytes() (total int64, err error) {
 	return total, err
 }
 
-// reap removes the snapshots beyond retain. What cannot be removed is only
-// logged: the new snapshot is safe on disk.
+// reap has the snapshots beyond retain removed. What cannot be removed is only
+// logged: the new snapshot is safe on disk. Callers hold mu.
 func (s *Snapshots) reap() {
 	ids, err := s.ids()
 	if err != nil {
 		s.logger.Warn("cannot list snapshots", "error", err)
 		return
 	}
+	var waste []string
 	for _, id := range ids[min(s.retain, len(ids)):] {
-		if err := os.Remove(s.path(id.String())); err != nil {
+		path := s.path(id.String())
+		if s.reading[id.String()] > 0 {
+			err = os.Remove(path) // whoever reads it still has all of it
+		} else if err = os.Rename(path, path+tmpSuffix); err == nil {
+			waste = append(waste, path+tmpSuffix)
+		}
+		if err != nil {
 			s.logger.Warn("cannot remove an old snapshot", "error", err)
 		}
 	}
+	if err := syncDir(s.dir); err != nil { // a start removes it, maybe whole
+		s.logger.Warn("cannot remove an old snapshot", "error", err)
+		return
+	}
+	s.waste.take(waste...)
 }
 
 // ids returns all snapshots in the directory, the newest first.

@@ -152,6 +152,7 @@ func TestRetention(t *testing.T) {
 	if got := newest(t, s); got.ID != ids[4] {
 		t.Errorf("newest = %s, want %s", got.ID, ids[4])
 	}
+	s.Close() // the older ones are gone then
 	if got, want := names(t, dir), []string{ids[3] + ".snap", ids[4] + ".snap"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("kept %v, want %v", got, want)
 	}

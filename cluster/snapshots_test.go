@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSnapshotIsDue(t *testing.T) {
+	const mib = 1 << 20
+	c := usualCadence
+	tests := []struct {
+		name          string
+		behind, size  int64
+		idle          int
+		due, pressing bool
+	}{
+		{"nothing", 0, 0, 100, false, false},
+		{"the least", 32 * mib, 0, 0, true, false},
+		{"a byte short", 32*mib - 1, 0, 0, false, false},
+		{"half of what it has", 150 * mib, 300 * mib, 0, true, false},
+		{"less than that", 149 * mib, 300 * mib, 0, false, false},
+		{"the most", 1024 * mib, 100_000 * mib, 0, true, false},
+		{"long due", 48 * mib, 0, 0, true, true},
+		{"little, under load", 8 * mib, 0, 2, false, false},
+		{"little, idle", 8 * mib, 0, 3, true, false},
+		{"too little, idle", 8*mib - 1, 0, 3, false, false},
+		{"little of much, idle", 8 * mib, 300 * mib, 3, false, false},
+		{"a quarter of much, idle", 75 * mib, 300 * mib, 3, true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if due, pressing := c.due(tt.behind, tt.size, tt.idle), c.pressing(tt.behind, tt.size); due != tt.due || pressing != tt.pressing {
+				t.Errorf("got due %v, pressing %v; want %v, %v", due, pressing, tt.due, tt.pressing)
+			}
+		})
+	}
+}
+
+// Under load the members write their snapshots one after the other, the leader last;
+// and what they wrote cuts what a start has to apply.
+func TestSnapshotsTakeTurns(t *testing.T) {
+	nodes := trio(t)
+	leader := leaderOf(t, nodes)
+	order := leader.snapshotOrder()
+	if len(order) != 3 || order[2] != leader.cfg.NodeID || order[0] >= order[1] {
+		t.Fatalf("order %v, and %s leads", order, leader.cfg.NodeID)
+	}
+	byID := func(id string) *testNode {
+		return nodes[slices.IndexFunc(nodes, func(tn *testNode) bool { return tn.cfg.NodeID == id })]
+	}
+	first, second := byID(order[0]), byID(order[1])
+
+	second.recent.writing.Add(1)
+	if first.myTurn() || leader.myTurn() {
+		t.Error("two would write at once")
+	}
+	second.recent.writing.Add(-1)
+	second.recent.wants.Store(true)
+	if !first.myTurn() {
+		t.Error("the first gives way to the second")
+	}
+	if leader.myTurn() {
+		t.Error("the leader does not give way")
+	}
+	second.recent.wants.Store(false)
+	if !leader.myTurn() {
+		t.Error("the leader gives way to nobody")
+	}
+}
+
+// A snapshot that fell due writes itself, and takes away what came before.
+func TestSnapshotFallsDue(t *testing.T) {
+	tn := newNode(t, "n1")
+	tn.cadence = &cadence{least: 1 << 20, most: 1 << 20, idle: 100 << 10, ticks: 2, tick: time.Millisecond}
+	tn.run(t, "n1")
+	write := func(bytes int) {
+		t.Helper()
+		for range bytes / 50_000 {
+			tn.write(t, "SET k "+strings.Repeat("v", 50_000))
+		}
+	}
+	write(1 << 20) // more than enough, under load and then idle
+	eventually(t, "a snapshot of nearly all", func() bool {
+		return tn.Status(t.Context()).SnapshotIndex > 0 && tn.recent.state() == noSnapshot && tn.recent.since.Load() < 100<<10
+	})
+	if tn.recent.size.Load() < 50_000 {
+		t.Errorf("its size is said to be %d bytes", tn.recent.size.Load())
+	}
+}
