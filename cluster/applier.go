@@ -23,6 +23,7 @@ type applier struct {
 	// unreadable is why the snapshot at start could not be restored; the library's
 	// own error does not tell.
 	unreadable error
+	decoder    entry.Decoder // of Apply
 }
 
 var _ raft.ConfigurationStore = (*applier)(nil)
@@ -91,14 +92,14 @@ func plant(b *entry.Batch, f *flight) {
 	}
 }
 
-// own decodes an entry. If it is the one on its way from here, it is taken out of
+// own decodes an entry, into memory that the next one will take. If it is the one on its way from here, it is taken out of
 // flight and f says whom to answer; it is known by its bytes, which the leader
 // gets back as it gave them, or by its ID.
 func (a *applier) own(l *raft.Log) (b *entry.Batch, f *flight, err error) {
 	f = a.n.flight.Load()
 	same := f != nil && len(l.Data) > 0 && &l.Data[0] == &f.data[0]
 	if !same {
-		if b, err = entry.Decode(l.Data); err != nil {
+		if b, err = a.decoder.Decode(l.Data); err != nil {
 			return nil, nil, err
 		}
 		same = f != nil && b.ID == f.batch.ID
@@ -107,7 +108,7 @@ func (a *applier) own(l *raft.Log) (b *entry.Batch, f *flight, err error) {
 		return &f.batch, f, nil
 	}
 	if b == nil {
-		b, err = entry.Decode(l.Data)
+		b, err = a.decoder.Decode(l.Data)
 	}
 	return b, nil, err
 }

@@ -205,6 +205,7 @@ func (n *Node) catchUp(rb *rebuild, fresh *fsm.Machine) error {
 // rebuild is under way no snapshot is made that would cut it (takeOver).
 func (n *Node) replay(rb *rebuild, fresh *fsm.Machine, to fsm.Position) error {
 	r := n.raft.Load()
+	var decoder entry.Decoder
 	for i := fresh.Applied().Index + 1; i <= to.Index; i++ {
 		switch {
 		case rb.ctx.Err() != nil:
@@ -219,7 +220,7 @@ func (n *Node) replay(rb *rebuild, fresh *fsm.Machine, to fsm.Position) error {
 		if l.Type != raft.LogCommand {
 			continue
 		}
-		b, err := entry.Decode(l.Data)
+		b, err := decoder.Decode(l.Data)
 		if err != nil {
 			return err
 		}
