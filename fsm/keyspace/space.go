@@ -220,9 +220,9 @@ func (d *database) put(at place, key []byte, c content) (oldAt int64, replaced b
 	b := h.set(c.meta)
 	d.bytes += c.size(key, b)
 	if replaced = d.seek(at, key); replaced {
-		old := entryOf(d.at.Record())
-		d.bytes -= int64(old.Size())
-		oldAt = old.ExpireAt()
+		old, oldObj := d.at.Data()
+		d.bytes -= int64(sizeOf(len(key), len(old), oldObj))
+		oldAt = expiryOf(old)
 	}
 	d.at.Put(key, b, c.inline, c.obj)
 	if c.expireAt != oldAt {
