@@ -88,6 +88,7 @@ type Node struct {
 	queue   *batch.Queue
 	writers *gathering     // of the queue
 	replies []*resp.Writer // spare ones; only the proposer has them
+	encoded []byte         // memory for the next entry's binary form; only the proposer has it
 	forward func(context.Context, system.Caller, [][]byte) ([]byte, error)
 
 	mu       sync.Mutex // held while the data directory takes a step

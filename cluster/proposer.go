@@ -159,8 +159,24 @@ func (n *Node) newFlight(items []*batch.Item) *flight {
 		f.writers[i] = n.writer(it.Proto)
 		size += it.Proposal.Proposal.Size()
 	}
-	f.data = entry.Append(make([]byte, 0, size), &f.batch)
+	f.data = n.encode(&f.batch, size)
 	return f
+}
+
+// encode returns the binary form of a batch, of at most that size. It is kept in the
+// log's cache for long, so it gets no more memory than it needs. Only the proposer may
+// call it.
+func (n *Node) encode(b *entry.Batch, size int) []byte {
+	const largest = 2 * maxEntry // that is kept for the next one
+	if cap(n.encoded) < size {
+		n.encoded = make([]byte, 0, size)
+	}
+	n.encoded = entry.Append(n.encoded[:0], b)
+	data := bytes.Clone(n.encoded)
+	if cap(n.encoded) > largest {
+		n.encoded = nil
+	}
+	return data
 }
 
 // writer returns an empty one. Only the proposer may call it.

@@ -6,9 +6,12 @@ import (
 	"github.com/hashicorp/raft"
 )
 
+// What the cache holds at most; only the newest entry may be larger by itself. A
+// follower that keeps up is behind by two requests at the most; what one that does not
+// asks for is read from the files, which costs microseconds for an entry.
 const (
 	cacheEntries = 4096
-	cacheBytes   = 64 << 20
+	cacheBytes   = 8 << 20
 )
 
 // cache keeps the newest entries of the log in memory: what was just stored is
@@ -19,7 +22,7 @@ type cache struct {
 	// its length. guarded by mu
 	ring        []raft.Log
 	first, next uint64
-	bytes       int // of their data; guarded by mu
+	bytes       int // that their data keep from being freed; guarded by mu
 }
 
 func newCache() *cache { return &cache{ring: make([]raft.Log, cacheEntries)} }
@@ -50,7 +53,7 @@ func (c *cache) add(logs []*raft.Log) {
 		*c.at(log.Index) = *log
 		c.next++
 		c.bytes += entryBytes(log)
-		for c.bytes > cacheBytes {
+		for c.bytes > cacheBytes && c.next-c.first > 1 {
 			c.dropFirst()
 		}
 	}
@@ -87,4 +90,4 @@ func (c *cache) clear() {
 	}
 }
 
-func entryBytes(log *raft.Log) int { return len(log.Data) + len(log.Extensions) }
+func entryBytes(log *raft.Log) int { return cap(log.Data) + cap(log.Extensions) }

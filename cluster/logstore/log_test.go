@@ -206,11 +206,16 @@ func TestCacheBounds(t *testing.T) {
 	if c.bytes > cacheBytes || c.next-c.first != 4 {
 		t.Errorf("%d bytes in %d entries, want at most %d in 4", c.bytes, c.next-c.first, cacheBytes)
 	}
-	c.add([]*raft.Log{{Index: 11, Data: make([]byte, cacheBytes+1)}})
-	if c.bytes != 0 || c.first != c.next {
-		t.Errorf("an entry above the limit is kept: %d bytes", c.bytes)
+	huge := make([]byte, 1, cacheBytes+1)
+	c.add([]*raft.Log{{Index: 11, Data: huge}})
+	if c.first != 11 || c.next != 12 || !c.get(11, new(raft.Log)) {
+		t.Errorf("beside a huge entry [%d, %d) are kept, want that one only", c.first, c.next)
 	}
-	for i := uint64(12); i < 12+3*cacheEntries; i++ {
+	c.add([]*raft.Log{{Index: 12}})
+	if c.bytes != 0 || c.first != 12 {
+		t.Errorf("an entry above the limit stays: %d bytes from entry %d on", c.bytes, c.first)
+	}
+	for i := uint64(13); i < 13+3*cacheEntries; i++ {
 		c.add([]*raft.Log{{Index: i}})
 	}
 	if n := c.next - c.first; n != cacheEntries {
