@@ -183,6 +183,7 @@ type Decoder struct {
 // Decode is the function of that name, but what it returns is valid only until the
 // next call.
 func (d *Decoder) Decode(data []byte) (*Batch, error) {
+	clear(d.batch.Proposals) // as slab.reset does
 	ps := d.batch.Proposals[:0]
 	if cap(ps) > keptElements {
 		ps = nil
@@ -375,6 +376,8 @@ func (s *slab[T]) reset() {
 		s.buf = nil
 	case s.need > len(s.buf): // the next batch is probably like the last one
 		s.buf = make([]T, s.need)
+	default:
+		clear(s.buf[:s.used]) // or it would keep its batch's data, until one as long comes
 	}
 	s.used, s.need = 0, 0
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 )
 
 func cmd(words ...string) Command {
@@ -259,4 +261,33 @@ func BenchmarkCodec(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestDecoderLetsGo: the memory that a Decoder keeps for the next batch keeps no data
+// of earlier ones, however much longer they were.
+func TestDecoderLetsGo(t *testing.T) {
+	long := &Batch{Version: Version}
+	for range 100 {
+		long.Proposals = append(long.Proposals, Proposal{
+			Atomic: true, Watches: []Watch{{Key: []byte("w")}}, Commands: []Command{cmd("SET", "k", "v"), cmd("SET", "k", "v")},
+		})
+	}
+	short := &Batch{Version: Version, Proposals: []Proposal{{Commands: []Command{cmd("SET", "k", "v")}}}}
+	var d Decoder
+	decode := func(b *Batch) weak.Pointer[byte] {
+		data := Append(nil, b)
+		got, err := d.Decode(data)
+		if err != nil || !reflect.DeepEqual(got.Proposals, b.Proposals) {
+			t.Fatalf("got %+v, %v; want %+v", got, err, b)
+		}
+		return weak.Make(&data[0])
+	}
+	decode(long) // makes room
+	old := decode(long)
+	decode(short)
+	runtime.GC()
+	if old.Value() != nil {
+		t.Error("the data of a batch before the last one are kept")
+	}
+	runtime.KeepAlive(&d)
 }
