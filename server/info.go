@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"strings"
 	"sync"
 	"time"
@@ -156,76 +155,6 @@ func (r *report) clients() {
 	r.field("maxclients", r.srv.settings.maxClients.Load())
 	r.field("blocked_clients", blocked)
 	r.field("tracking_clients", 0)
-}
-
-func (r *report) memory() {
-	used, resident := memoryUse()
-	peak := r.srv.remember(used)
-	data := r.srv.machine.Stats().Bytes
-	r.field("used_memory", used)
-	r.field("used_memory_human", human(used))
-	r.field("used_memory_rss", resident)
-	r.field("used_memory_rss_human", human(resident))
-	r.field("used_memory_peak", peak)
-	r.field("used_memory_peak_human", human(peak))
-	r.field("used_memory_peak_perc", fmt.Sprintf("%.2f%%", 100*float64(used)/float64(max(peak, 1))))
-	r.field("used_memory_dataset", data)
-	r.field("maxmemory", 0)
-	r.field("maxmemory_human", "0B")
-	r.field("maxmemory_policy", "noeviction")
-	r.field("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(resident)/float64(max(used, 1))))
-	r.field("mem_fragmentation_bytes", int64(resident)-int64(used))
-	r.field("mem_allocator", "go")
-	r.field("active_defrag_running", 0)
-	r.field("lazyfree_pending_objects", 0)
-}
-
-// memoryPause is how often the memory in use is looked at, to know its peak.
-const memoryPause = 250 * time.Millisecond
-
-// watchMemory keeps used_memory_peak until the server stops.
-func (s *Server) watchMemory() {
-	for s.sleep(memoryPause) {
-		used, _ := memoryUse()
-		s.remember(used)
-	}
-}
-
-// remember takes up how much memory is in use, and returns the most that ever was.
-func (s *Server) remember(used uint64) (peak uint64) {
-	for {
-		peak = s.peak.Load()
-		if used <= peak {
-			return peak
-		}
-		if s.peak.CompareAndSwap(peak, used) {
-			return used
-		}
-	}
-}
-
-// memoryUse returns the bytes that live and not yet collected objects take, and
-// what the process holds of the system's memory.
-func memoryUse() (used, resident uint64) {
-	samples := []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"},
-	}
-	metrics.Read(samples)
-	return samples[0].Value.Uint64(), samples[1].Value.Uint64() - samples[2].Value.Uint64()
-}
-
-// human writes a size as Redis does. Source: redis/src/server.c:bytesToHuman.
-func human(n uint64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%dB", n)
-	}
-	size, unit := float64(n)/1024, 0
-	for ; size >= 1024 && unit < len("KMGTP")-1; unit++ {
-		size /= 1024
-	}
-	return fmt.Sprintf("%.2f%c", size, "KMGTP"[unit])
 }
 
 func (r *report) persistence() {

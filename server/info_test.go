@@ -170,14 +170,6 @@ func TestMayHoldError(t *testing.T) {
 	}
 }
 
-func TestPeakMemory(t *testing.T) {
-	s := newTestServer(t)
-	s.remember(1 << 50)
-	if got := infoFields(t, s, "memory"); got["used_memory_peak"] != fmt.Sprint(1<<50) || got["used_memory_peak_human"] != "1.00P" {
-		t.Errorf("got %s, %s", got["used_memory_peak"], got["used_memory_peak_human"])
-	}
-}
-
 func TestRates(t *testing.T) {
 	start := time.Unix(100, 0)
 	r := &rates{at: start}
@@ -186,13 +178,5 @@ func TestRates(t *testing.T) {
 	}
 	if ops, _, _ := r.measure(start.Add(2*time.Second+rateSpan/2), counts{commands: 1000}); ops != 5 {
 		t.Errorf("too soon: got %v", ops)
-	}
-}
-
-func TestHuman(t *testing.T) {
-	for n, want := range map[uint64]string{0: "0B", 1023: "1023B", 1024: "1.00K", 1536: "1.50K", 5 << 20: "5.00M", 3 << 30: "3.00G"} {
-		if got := human(n); got != want {
-			t.Errorf("%d: got %s, want %s", n, got, want)
-		}
 	}
 }

@@ -67,6 +67,7 @@ type Server struct {
 	base     baseline // of CONFIG RESETSTAT
 	rates    rates
 	peak     atomic.Uint64 // used_memory_peak
+	startup  uint64        // used_memory_startup
 	saver    saver
 	slowlog  slowlog
 	tally    tally
@@ -111,6 +112,7 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 	}
 	s.started = s.now()
 	s.rates.at = s.started
+	s.startup = usedMemory()
 	s.slowlog.init(o.Slowlog)
 	s.runID = randomHex(20)
 	s.settings.apply(&o)
