@@ -14,11 +14,11 @@ type Cursor[P any] struct {
 	// it is.
 	lone bool
 
-	steps   [maxDepth]step[P]
-	depth   int // of steps; noPath where the way to the leaf is not known
-	leaf    *node[P]
-	i       int    // in the leaf: where the record is, or belongs
-	scratch []byte // for packing pages
+	steps [maxDepth]step[P]
+	depth int // of steps; noPath where the way to the leaf is not known
+	leaf  *node[P]
+	i     int  // in the leaf: where the record is, or belongs
+	pages pool // of this cursor's table, or another one's: it makes no difference
 }
 
 // noPath is the depth of a cursor that a Probe brought to its leaf.
@@ -116,9 +116,9 @@ func (c *Cursor[P]) Put(key, head, data []byte, ref *P) {
 func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
 	n, size := c.leaf, recordSize(len(key), len(head)+len(data))
 	n.remove(c.i)
-	n.makeRoom(slotSize+size, (n.used()+size)/8, &c.scratch)
+	n.makeRoom(slotSize+size, (n.used()+size)/8, &c.pages)
 	n.insert(c.i, c.pos, n.write(key, head, data), ref)
-	n.trim()
+	n.trim(&c.pages)
 }
 
 // SeekEnd puts the cursor to where (pos, key) belongs, behind all records of the
@@ -204,7 +204,7 @@ func (c *Cursor[P]) insert(key, head, data []byte, ref *P) {
 			if atEnd {
 				spare = total
 			}
-			n.makeRoom(slotSize+size, spare, &c.scratch)
+			n.makeRoom(slotSize+size, spare, &c.pages)
 			n.insert(c.i, c.pos, n.write(key, head, data), ref)
 			c.count(1)
 			c.found, c.lone, c.writes = true, false, c.t.writes
@@ -227,7 +227,7 @@ func (c *Cursor[P]) insert(key, head, data []byte, ref *P) {
 // split cuts the cursor's leaf in two, before record i.
 func (c *Cursor[P]) split(i int) {
 	left := c.leaf
-	right := left.split(i)
+	right := left.split(i, &c.pages)
 	last := int(left.n) - 1
 	pos, sep := separator(left.pos(last), left.key(last), right.pos(0), right.key(0))
 	c.addSibling(right, pos, sep)
@@ -239,7 +239,7 @@ func (c *Cursor[P]) insertAside(key, head, data []byte, ref *P) {
 	n := c.leaf
 	fresh := node[P]{epoch: c.t.epoch}
 	size := recordSize(len(key), len(head)+len(data))
-	fresh.makeRoom(slotSize+size, size/8, &c.scratch)
+	fresh.makeRoom(slotSize+size, size/8, &c.pages)
 	fresh.insert(0, c.pos, fresh.write(key, head, data), ref)
 	c.t.size++
 	var pos uint64

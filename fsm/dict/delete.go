@@ -17,12 +17,12 @@ func (c *Cursor[P]) Delete() (ok bool) {
 // shrink mends, from the leaf up, what has become too empty.
 func (c *Cursor[P]) shrink() {
 	n := c.leaf
-	n.trim()
+	n.trim(&c.pages)
 	d := c.depth - 1
 	if d >= 0 && n.used() < minPage {
 		c.t.moves++
 		parent := c.steps[d].n
-		if !c.t.joinLeaf(parent.in, c.steps[d].i) {
+		if !c.joinLeaf(parent.in, c.steps[d].i) {
 			return
 		}
 		n = parent
@@ -47,7 +47,7 @@ func (c *Cursor[P]) shrink() {
 // joinLeaf merges leaf i, which is nearly empty, with a neighbour where one has room,
 // and says whether it could. What stays apart is together more than mergePage, so
 // the leaves of a table are never mostly empty.
-func (t *Table[P]) joinLeaf(parent *inner[P], i int) bool {
+func (c *Cursor[P]) joinLeaf(parent *inner[P], i int) bool {
 	kids := parent.kids
 	if kids[i].n == 0 && len(kids) > 1 {
 		parent.drop(i)
@@ -61,8 +61,8 @@ func (t *Table[P]) joinLeaf(parent *inner[P], i int) bool {
 	default:
 		return false
 	}
-	kids[i].join(&kids[i+1])
-	kids[i].epoch = t.epoch
+	kids[i].join(&kids[i+1], &c.pages)
+	kids[i].epoch = c.t.epoch
 	parent.counts[i] += parent.counts[i+1]
 	parent.drop(i + 1)
 	return true

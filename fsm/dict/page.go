@@ -133,31 +133,21 @@ func (n *node[P]) find(pos uint64, key []byte, s span) (int, bool) {
 }
 
 // makeRoom packs the page or makes it larger, so that need bytes are free in one
-// piece. spare is how much more it should have where it must grow. buf is scratch
-// memory.
-func (n *node[P]) makeRoom(need, spare int, buf *[]byte) {
+// piece. spare is how much more it should have where it must grow.
+func (n *node[P]) makeRoom(need, spare int, pages *pool) {
 	if int(n.low)-int(n.n)*slotSize >= need {
 		return
 	}
 	if total := n.used() + need; total <= len(n.page)-len(n.page)/16 {
-		*buf = append((*buf)[:0], n.page...)
+		pages.scratch = append(pages.scratch[:0], n.page...)
 		old := *n
-		old.page = *buf
+		old.page = pages.scratch
 		n.pack(n.page, &old, 0, int(n.n))
 	} else {
 		old := *n
-		n.pack(newPage(total+spare, total), &old, 0, int(n.n))
+		n.pack(pages.page(total+spare, total), &old, 0, int(n.n))
+		pages.keep(old.page)
 	}
-}
-
-// newPage allocates a page of about size bytes, at least least: all that the
-// allocator's size class holds.
-func newPage(size, least int) []byte {
-	if size > maxPage {
-		size = max(least, maxPage)
-	}
-	b := append([]byte(nil), make([]byte, size)...)
-	return b[:cap(b)]
 }
 
 // pack fills a page with the records [from, to) of src and makes it n's. refs are
@@ -246,11 +236,11 @@ func (n *node[P]) remove(i int) {
 }
 
 // trim gives memory back where less than half of the page is used.
-func (n *node[P]) trim() {
+func (n *node[P]) trim(pages *pool) {
 	const small = 256 // not worth the work
 	if used := n.used(); len(n.page) > small && used < len(n.page)/2 {
 		old := *n
-		n.packFrom(&old, 0, int(n.n))
+		n.packFrom(&old, 0, int(n.n), pages)
 	}
 }
 
@@ -268,11 +258,12 @@ func (n *node[P]) middle() int {
 
 // split cuts a leaf in two before record i, which is not the first one. n keeps the
 // first part.
-func (n *node[P]) split(i int) (right node[P]) {
+func (n *node[P]) split(i int, pages *pool) (right node[P]) {
 	old := *n
 	right.epoch = n.epoch
-	right.packFrom(&old, i, int(old.n))
-	n.packFrom(&old, 0, i)
+	right.packFrom(&old, i, int(old.n), pages)
+	n.packFrom(&old, 0, i, pages)
+	pages.keep(old.page)
 	if old.refs != nil {
 		right.refs = &refs[P]{of: slices.Clone(old.refs.of[i:])}
 		n.refs = &refs[P]{of: slices.Clone(old.refs.of[:i])}
@@ -281,19 +272,19 @@ func (n *node[P]) split(i int) (right node[P]) {
 }
 
 // packFrom is pack, to a new page with room for an eighth more.
-func (n *node[P]) packFrom(src *node[P], from, to int) {
+func (n *node[P]) packFrom(src *node[P], from, to int, pages *pool) {
 	total := 0
 	for i := from; i < to; i++ {
 		total += slotSize + src.sizeOf(i)
 	}
-	n.pack(newPage(total+total/8, total), src, from, to)
+	n.pack(pages.page(total+total/8, total), src, from, to)
 }
 
 // join appends the records of right, which must not be used afterwards.
-func (n *node[P]) join(right *node[P]) {
+func (n *node[P]) join(right *node[P], pages *pool) {
 	left := *n
 	total := left.used() + right.used()
-	page := newPage(total+total/8, total)
+	page := pages.page(total+total/8, total)
 	n.pack(page, &left, 0, int(left.n))
 	moved := node[P]{}
 	// Packed apart, behind the records that are there, then its slots are moved.
