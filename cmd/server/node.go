@@ -58,6 +58,7 @@ func runNode(args []string, env environment) error {
 	if err != nil || done {
 		return err
 	}
+	defer tuneCollector(env.variables)()
 	// From here on a signal ends the node in good order, however early it comes.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
