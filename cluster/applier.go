@@ -23,7 +23,7 @@ type applier struct {
 	// unreadable is why the snapshot at start could not be restored; the library's
 	// own error does not tell.
 	unreadable error
-	decoder    entry.Decoder // of Apply
+	decoder    entry.Decoder // what Apply got last: nobody may keep any of it
 }
 
 var _ raft.ConfigurationStore = (*applier)(nil)
@@ -92,9 +92,9 @@ func plant(b *entry.Batch, f *flight) {
 	}
 }
 
-// own decodes an entry, into memory that the next one will take. If it is the one on its way from here, it is taken out of
-// flight and f says whom to answer; it is known by its bytes, which the leader
-// gets back as it gave them, or by its ID.
+// own decodes an entry, into memory that the next one will take. If it is the one on
+// its way from here, it is taken out of flight and f says whom to answer; it is known
+// by its bytes, which the leader gets back as it gave them, or by its ID.
 func (a *applier) own(l *raft.Log) (b *entry.Batch, f *flight, err error) {
 	f = a.n.flight.Load()
 	same := f != nil && len(l.Data) > 0 && &l.Data[0] == &f.data[0]
