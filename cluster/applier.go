@@ -215,4 +215,5 @@ func (s *snapshot) haste() float64 {
 	return 2 * float64(r.since.Load()-s.before) / float64(s.n.cadence.enough(r.size.Load()))
 }
 
-func (s *snapshot) Release() {}
+// Release says that Persist is over, or will never be.
+func (s *snapshot) Release() { s.state.Release() }

@@ -49,6 +49,7 @@ func (a *audits) take(nonce string, state *fsm.Snapshot) {
 	d := &digest{nonce: nonce, index: state.Position().Index, state: state}
 	a.digests = append(a.digests[max(0, len(a.digests)-digestsKept+1):], d)
 	if a.waiting != nil {
+		a.waiting.state.Release()
 		a.waiting.state, a.waiting.gone = nil, true
 	}
 	a.waiting = d
@@ -71,6 +72,7 @@ func (a *audits) work() {
 		}
 		h := sha256.New()
 		_, err := d.state.WriteTo(until{a.n.ctx, h})
+		d.state.Release()
 		a.mu.Lock()
 		d.state = nil
 		if d.gone = err != nil; !d.gone {

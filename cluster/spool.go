@@ -183,6 +183,7 @@ func (sp *spools) fill(s *spool, state *fsm.Snapshot) {
 			err = b.Flush()
 		}
 	}
+	state.Release()
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	s.file, s.err = file, err

@@ -13,9 +13,11 @@ import (
 const DigestForm = 2
 
 // Snapshot is the state at one position. It may be written from any goroutine
-// while the Machine goes on, any number of times. It needs no release: what only
-// it holds is freed with it.
-type Snapshot struct{ state snapshot.Frozen }
+// while the Machine goes on, any number of times, until it is released.
+type Snapshot struct {
+	m     *Machine
+	state snapshot.Frozen
+}
 
 // Snapshot returns the state as it is now; later entries do not change it. The
 // time it takes does not depend on the number of keys.
@@ -23,11 +25,20 @@ func (m *Machine) Snapshot() *Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.look()
-	return &Snapshot{snapshot.Frozen{
+	return &Snapshot{m, snapshot.Frozen{
 		Meta:   snapshot.Meta{Index: s.at.Index, Term: s.at.Term, Now: s.now},
 		System: s.system,
 		Keys:   m.keys.Snapshot(),
 	}}
+}
+
+// Release says that the snapshot is done with; writing it afterwards panics. Until then
+// each write of the Machine to a place that the snapshot shows must copy that first;
+// without a release it does so for ever.
+func (s *Snapshot) Release() {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.state.Keys.Release()
 }
 
 // Position returns the position that the snapshot was taken at.
@@ -50,7 +61,11 @@ func (s *Snapshot) Digest() [32]byte {
 
 // Digest returns the digest of the state as it is now: equal on all replicas at
 // the same position.
-func (m *Machine) Digest() [32]byte { return m.Snapshot().Digest() }
+func (m *Machine) Digest() [32]byte {
+	s := m.Snapshot()
+	defer s.Release()
+	return s.Digest()
+}
 
 // Restore replaces the state with the one that r holds, its position and clock
 // included, all or nothing: until the whole has been read and found sound, the

@@ -161,7 +161,7 @@ func (c *Cursor[P]) own() {
 	if t.frozen {
 		panic("dict: write to a snapshot")
 	}
-	if c.leaf.epoch == t.epoch { // no node is older than those below it
+	if c.leaf.epoch == t.epochs.now { // no node is older than those below it
 		return
 	}
 	c.findPath()
@@ -170,10 +170,10 @@ func (c *Cursor[P]) own() {
 	for d := range c.steps[:c.depth] {
 		s := &c.steps[d]
 		s.n = n
-		n.own(t.epoch)
+		n.own(&t.epochs)
 		n = &n.in.kids[s.i]
 	}
-	n.own(t.epoch)
+	n.own(&t.epochs)
 	c.leaf = n
 }
 
@@ -237,7 +237,7 @@ func (c *Cursor[P]) split(i int) {
 // ascending and descending inserts leave full leaves behind.
 func (c *Cursor[P]) insertAside(key, head, data []byte, ref *P) {
 	n := c.leaf
-	fresh := node[P]{epoch: c.t.epoch}
+	fresh := node[P]{epoch: c.t.epochs.now}
 	size := recordSize(len(key), len(head)+len(data))
 	fresh.makeRoom(slotSize+size, size/8, &c.pages)
 	fresh.insert(0, c.pos, fresh.write(key, head, data), ref)
@@ -305,10 +305,10 @@ func (c *Cursor[P]) addSibling(right node[P], pos uint64, sep string) {
 			at = len(n.kids) - minInner // ascending inserts leave full nodes behind
 		}
 		pos, sep = n.pos[at], n.keys[at]
-		right = node[P]{epoch: t.epoch, in: n.cutTail(at)}
+		right = node[P]{epoch: t.epochs.now, in: n.cutTail(at)}
 	}
 	left := t.root
-	t.root = node[P]{epoch: t.epoch, in: &inner[P]{
+	t.root = node[P]{epoch: t.epochs.now, in: &inner[P]{
 		kids: []node[P]{left, right}, pos: []uint64{0, pos}, keys: []string{"", sep},
 		counts: []int{left.size(), right.size()},
 	}}

@@ -62,7 +62,7 @@ func (c *Cursor[P]) joinLeaf(parent *inner[P], i int) bool {
 		return false
 	}
 	kids[i].join(&kids[i+1], &c.pages)
-	kids[i].epoch = c.t.epoch
+	kids[i].epoch = c.t.epochs.now
 	parent.counts[i] += parent.counts[i+1]
 	parent.drop(i + 1)
 	return true
@@ -72,7 +72,7 @@ func (c *Cursor[P]) joinLeaf(parent *inner[P], i int) bool {
 // it merges them, or shares out evenly when together they are too many.
 func (t *Table[P]) level(parent *inner[P], i int) {
 	left, right := &parent.kids[i], &parent.kids[i+1]
-	left.own(t.epoch)
+	left.own(&t.epochs)
 	at := len(left.in.kids)
 	total := at + len(right.in.kids)
 	left.in.append(right.in)
@@ -84,6 +84,6 @@ func (t *Table[P]) level(parent *inner[P], i int) {
 		return
 	}
 	parent.pos[i+1], parent.keys[i+1] = left.in.pos[total/2], left.in.keys[total/2]
-	*right = node[P]{epoch: t.epoch, in: left.in.cutTail(total / 2)}
+	*right = node[P]{epoch: t.epochs.now, in: left.in.cutTail(total / 2)}
 	parent.counts[i], parent.counts[i+1] = left.size(), right.size()
 }

@@ -18,14 +18,17 @@ type Record[P any] struct {
 // read; a Snapshot of it may be read by others meanwhile. A Table must not be copied
 // by assignment.
 type Table[P any] struct {
-	root node[P]
-	size int
-	// epoch counts the snapshots taken. What was made in this epoch is ours alone and
-	// may be changed in place; whatever is older may be reachable from a snapshot.
-	epoch  uint64
+	root   node[P]
+	size   int
+	epochs Epochs
 	writes uint64 // counts the writes: a cursor's place is good until the next one
 	moves  uint64 // counts those that moved nodes: a probe's leaf is good until the next one
-	frozen bool   // a snapshot: writing it is a broken invariant
+
+	// Of a snapshot: whose it is, nil of others and once it is released, and the last
+	// epoch that it shows.
+	frozen bool // writing it is a broken invariant
+	of     *Table[P]
+	last   uint64
 }
 
 // New gives an empty table.
@@ -47,20 +50,25 @@ func (t *Table[P]) Get(pos uint64, key []byte) (r Record[P], ok bool) {
 // Len is the number of records.
 func (t *Table[P]) Len() int { return t.size }
 
-// Epoch is the number of snapshots taken so far. What a record points to may be
-// changed in place only if it was made in the present epoch; what is older may be
-// seen by a snapshot.
-func (t *Table[P]) Epoch() uint64 { return t.epoch }
-
 // Snapshot returns the table as it is now, in constant time. The snapshot never
 // changes, must not be written (that panics), and may be read by any goroutine
-// while t is written. It needs no release: what only it holds is freed with it.
+// while t is written. Until it is released, t copies each node before its first
+// change; without a release for ever, though what only the snapshot holds is freed
+// with it.
 func (t *Table[P]) Snapshot() *Table[P] {
-	s := &Table[P]{root: t.root, size: t.size, epoch: t.epoch, frozen: true}
-	if !t.frozen { // a snapshot of a snapshot only shares: readers of t may be at work
-		t.epoch++
+	if t.frozen { // it could not be told when the first one may go
+		panic("dict: snapshot of a snapshot")
 	}
-	return s
+	return &Table[P]{root: t.root, size: t.size, frozen: true, of: t, last: t.epochs.Copy()}
+}
+
+// Release says that nobody reads the snapshot any more: what it shows may be changed.
+// It may be called where its table may be written. A second call does nothing.
+func (t *Table[P]) Release() {
+	if t.of != nil {
+		t.of.epochs.Release(t.last)
+		t.of, t.root, t.size = nil, node[P]{}, 0
+	}
 }
 
 // Ascend calls fn for each record with a position of at least from, in order, until

@@ -72,7 +72,7 @@ func equal(tb testing.TB, what string, tab *Table[int], want model) {
 func check(tb testing.TB, t *Table[int]) {
 	tb.Helper()
 	if t.size == 0 {
-		if t.root.in != nil || t.root.n != 0 || t.root.page != nil && t.root.epoch == t.epoch {
+		if t.root.in != nil || t.root.n != 0 || t.root.page != nil && t.root.epoch == t.epochs.now {
 			tb.Fatal("an empty table holds memory")
 		}
 		return
@@ -110,7 +110,7 @@ func check(tb testing.TB, t *Table[int]) {
 		}
 		return sum
 	}
-	if got := walk(&t.root, 0, t.epoch); got != t.size {
+	if got := walk(&t.root, 0, t.epochs.now); got != t.size {
 		tb.Fatalf("size = %d, leaves hold %d", t.size, got)
 	}
 }
@@ -183,7 +183,8 @@ func randomData(r *rand.Rand) string {
 	return strings.Repeat(string(rune('a'+r.Intn(26))), n)
 }
 
-// Phases of growing and shrinking, with snapshots in between that must stay as they were.
+// Phases of growing and shrinking, with snapshots in between that must stay as they
+// were until they are released, in any order.
 func TestAgainstModel(t *testing.T) {
 	for _, p := range pickers {
 		t.Run(p.name, func(t *testing.T) {
@@ -215,6 +216,12 @@ func TestAgainstModel(t *testing.T) {
 				queries(t, r, &tab, want, p.pick)
 				if r.Intn(1000) == 0 {
 					shots = append(shots, shot{tab.Snapshot(), slices.Clone(want)})
+				}
+				if len(shots) > 0 && r.Intn(1500) == 0 {
+					i := r.Intn(len(shots))
+					equal(t, "released snapshot", shots[i].tab, shots[i].want)
+					shots[i].tab.Release()
+					shots = slices.Delete(shots, i, i+1)
 				}
 				if i%1000 == 0 {
 					equal(t, "table", &tab, want)
@@ -585,8 +592,46 @@ func TestSnapshotIsReadOnly(t *testing.T) {
 			write()
 		}()
 	}
-	if s.Snapshot().Len() != 1 || tab.Epoch() != 1 {
-		t.Errorf("a snapshot's snapshot: epoch %d", tab.Epoch())
+}
+
+// What a snapshot showed is not copied any more once that and all others that showed
+// it are released.
+func TestReleaseEndsCopying(t *testing.T) {
+	var tab Table[int]
+	for i := range 10_000 {
+		put(&tab, uint64(i)*0x9E3779B97F4A7C15, fmt.Sprint(i), "data")
+	}
+	// copied says whether a write, which fits in its place, goes to another page.
+	copied := func(i int) bool {
+		pos, key := uint64(i)*0x9E3779B97F4A7C15, fmt.Sprint(i)
+		before, _ := tab.Get(pos, []byte(key))
+		put(&tab, pos, key, "Data")
+		after, _ := tab.Get(pos, []byte(key))
+		return &before.Key[0] != &after.Key[0]
+	}
+	first, second := tab.Snapshot(), tab.Snapshot()
+	for i, step := range []struct {
+		what string
+		do   func()
+		want bool
+	}{
+		{"two snapshots", func() {}, true},
+		{"the newer one is released", second.Release, true},
+		{"and once more", second.Release, true},
+		{"both are released", first.Release, false},
+		{"a third one", func() { first = tab.Snapshot() }, true},
+		{"and a fourth one", func() { second = tab.Snapshot() }, true},
+		{"the older one is released", first.Release, true},
+		{"all are released", second.Release, false},
+	} {
+		step.do()
+		if got := copied(i * 1000); got != step.want {
+			t.Errorf("%s: a write copies: %v, want %v", step.what, got, step.want)
+		}
+		check(t, &tab)
+	}
+	if first.Len() != 0 {
+		t.Error("a released snapshot shows something")
 	}
 }
 
@@ -594,7 +639,13 @@ func TestSnapshotIsReadOnly(t *testing.T) {
 func TestReadersBesideWriter(t *testing.T) {
 	var tab Table[int]
 	var wg sync.WaitGroup
+	read := make(chan *Table[int], 15)
 	for i := range 30_000 {
+		select {
+		case s := <-read:
+			s.Release() // from here on what it showed is changed in place
+		default:
+		}
 		put(&tab, uint64(i)*0x9E3779B97F4A7C15, fmt.Sprint(i), "data")
 		j := i / 2
 		put(&tab, uint64(j)*0x9E3779B97F4A7C15, fmt.Sprint(j), "Data")
@@ -610,7 +661,8 @@ func TestReadersBesideWriter(t *testing.T) {
 				if n != want || s.CountRange(0, ^uint64(0)) != want {
 					t.Errorf("a snapshot of %d records shows %d", want, n)
 				}
-				s.Snapshot().At(n / 2)
+				s.At(n / 2)
+				read <- s
 			})
 		}
 	}
@@ -689,7 +741,11 @@ func FuzzTable(f *testing.F) {
 					want.delete(pos, key+string(rune(i)))
 				}
 			case 7:
-				if len(shots) < 10 {
+				if i := int(ops[1]) / 16; i < len(shots) && ops[2]%2 == 0 {
+					equal(t, "released snapshot", shots[i], wants[i])
+					shots[i].Release()
+					shots, wants = slices.Delete(shots, i, i+1), slices.Delete(wants, i, i+1)
+				} else if len(shots) < 10 {
 					shots, wants = append(shots, tab.Snapshot()), append(wants, slices.Clone(want))
 				}
 			}

@@ -43,11 +43,12 @@ func (n *node[P]) size() int {
 
 // own makes what n refers to writable. n itself must be already: it is the root, or
 // lies in an array of a node that is owned.
-func (n *node[P]) own(epoch uint64) {
-	if n.epoch == epoch {
+func (n *node[P]) own(epochs *Epochs) {
+	owned := epochs.Owns(n.epoch)
+	n.epoch = epochs.now // which no node below exceeds
+	if owned {
 		return
 	}
-	n.epoch = epoch
 	if n.in != nil {
 		n.in = &inner[P]{
 			kids: slices.Clone(n.in.kids), pos: slices.Clone(n.in.pos),

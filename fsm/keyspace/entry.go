@@ -20,8 +20,8 @@ type Entry struct {
 // object is a value outside the table's pages.
 type object struct {
 	value Value
-	// epoch is the space's epoch in which this object was made. Only in that epoch
-	// may the value be changed in place: an older one may be seen by a snapshot.
+	// epoch is the space's epoch in which this object was made: it says whether the
+	// value may be changed in place (dict.Epochs).
 	epoch uint64
 	// size is value.Size() as it was last counted into the database's bytes.
 	size int

@@ -11,6 +11,8 @@ import (
 type Snapshot struct {
 	dbs     [Databases]database
 	counter uint64
+	of      *Space // nil once it is released
+	last    uint64 // the last epoch of objects that it shows
 }
 
 // Item is a key in the form that snapshots store.
@@ -26,7 +28,7 @@ type Item struct {
 // Snapshot returns the space as it is now, in a time that does not depend on the
 // number of keys.
 func (s *Space) Snapshot() *Snapshot {
-	snap := &Snapshot{counter: s.counter}
+	snap := &Snapshot{counter: s.counter, of: s, last: s.epochs.Copy()}
 	for i, d := range s.dbs {
 		snap.dbs[i] = database{
 			keys:    d.keys.Snapshot(),
@@ -34,12 +36,33 @@ func (s *Space) Snapshot() *Snapshot {
 			base:    d.base,
 		}
 	}
-	s.epoch++
 	return snap
+}
+
+// Release says that nobody reads the snapshot any more, so the space need not copy
+// what the snapshot shows before it changes it. It may be called where the space may be
+// written. Without it all is right, and slower. A second call does nothing.
+func (s *Snapshot) Release() {
+	if s.of == nil {
+		return
+	}
+	s.of.epochs.Release(s.last)
+	s.of = nil
+	for i := range s.dbs {
+		s.dbs[i].keys.Release()
+	}
+}
+
+// use breaks off where what is read may be changing: crash beats a wrong snapshot.
+func (s *Snapshot) use() {
+	if s.of == nil {
+		panic("keyspace: a released snapshot is read")
+	}
 }
 
 // Databases returns the numbers of the databases that hold anything to store.
 func (s *Snapshot) Databases() []int {
+	s.use()
 	var dbs []int
 	for i := range s.dbs {
 		if d := &s.dbs[i]; d.keys.Len() > 0 || len(d.created) > 0 || d.base != 0 {
@@ -50,12 +73,16 @@ func (s *Snapshot) Databases() []int {
 }
 
 // Len is the number of keys in a database, as Each tells them.
-func (s *Snapshot) Len(db int) int { return s.dbs[db].keys.Len() }
+func (s *Snapshot) Len(db int) int {
+	s.use()
+	return s.dbs[db].keys.Len()
+}
 
 // Each calls fn for every key of a database, in the order of their positions,
 // until fn returns an error, which it returns. The item's slices are valid only
 // during the call.
 func (s *Snapshot) Each(db int, fn func(Item) error) error {
+	s.use()
 	var value []byte
 	var err error
 	s.dbs[db].keys.Ascend(0, func(_ uint64, r dict.Record[object]) bool {
@@ -85,6 +112,7 @@ const WholeDatabase = -1
 // EachCreation calls fn for the versions of the last creations in the buckets of a
 // database, until fn returns an error, which it returns.
 func (s *Snapshot) EachCreation(db int, fn func(bucket int, version uint64) error) error {
+	s.use()
 	d := &s.dbs[db]
 	if d.base != 0 {
 		if err := fn(WholeDatabase, d.base); err != nil {
@@ -147,7 +175,7 @@ func (s *Space) LoadItem(db int, it Item) error {
 		if r.size <= InlineMax || r.size > MaxString {
 			return fmt.Errorf("string of %d bytes", r.size)
 		}
-		obj, inline = &object{value: r.Clone(), epoch: s.epoch, size: r.Size()}, nil
+		obj, inline = &object{value: r.Clone(), epoch: s.epochs.Now(), size: r.Size()}, nil
 	case len(it.Value) > InlineMax:
 		return fmt.Errorf("string of %d bytes in one piece", len(it.Value))
 	}

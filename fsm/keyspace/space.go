@@ -30,9 +30,7 @@ type Space struct {
 	hasher dict.Hasher
 	// counter is the last version given out; always even (see version.go).
 	counter uint64
-	// epoch counts the snapshots taken: what was made in an earlier epoch may be
-	// seen by one of them and is not changed in place.
-	epoch uint64
+	epochs  dict.Epochs // of objects
 	// scratch is where values are copied to that move within a table.
 	scratch []byte
 }

@@ -68,7 +68,7 @@ func (t *Txn) Set(key []byte, value Value, expireAt int64) {
 func (t *Txn) gone(expireAt int64) bool { return expireAt != 0 && expireAt <= t.at.Logged }
 
 func (t *Txn) newObject(v Value) *object {
-	return &object{value: v, epoch: t.space.epoch, size: v.Size()}
+	return &object{value: v, epoch: t.space.epochs.Now(), size: v.Size()}
 }
 
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
@@ -100,9 +100,9 @@ func (t *Txn) Edit(key []byte) (v Value, ok bool) {
 
 // edit makes the object of a stored entry safe to change in place.
 func (t *Txn) edit(e Entry) Entry {
-	if e.obj.epoch != t.space.epoch {
+	if !t.space.epochs.Owns(e.obj.epoch) {
 		key := t.space.hold(e.key)
-		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epoch, size: e.obj.size}
+		obj := &object{value: e.obj.value.Clone(), epoch: t.space.epochs.Now(), size: e.obj.size}
 		t.data().put(t.place(key), key, content{e.head(), nil, obj})
 		e, _ = t.Get(key)
 	}
