@@ -69,6 +69,33 @@ func TestSnapshotStays(t *testing.T) {
 	}
 }
 
+// TestReleasedSnapshot: once all snapshots are released, values are changed where they
+// are; a released one is not written.
+func TestReleasedSnapshot(t *testing.T) {
+	r := newRig(t)
+	r.do("SET long " + strings.Repeat("x", 100_000))
+	s := r.m.Snapshot()
+	r.do("APPEND long tail") // this copies a chunk; the snapshot has the old one
+	s.Release()
+	s.Release()
+	after := testing.AllocsPerRun(20, func() { r.do("SETRANGE long 5 yyy") })
+	s = r.m.Snapshot()
+	within := testing.AllocsPerRun(20, func() {
+		r.m.Snapshot()
+		r.do("SETRANGE long 5 zzz")
+	})
+	if within < after+3 {
+		t.Errorf("%v allocations for a change of what is released, %v of what a snapshot holds", after, within)
+	}
+	s.Release()
+	defer func() {
+		if recover() == nil {
+			t.Error("a released snapshot can be written")
+		}
+	}()
+	_, _ = s.WriteTo(io.Discard)
+}
+
 // TestSnapshotBesideApply is for the race detector: snapshots are written while
 // entries are applied, others read, and each gives the state of its position.
 func TestSnapshotBesideApply(t *testing.T) {

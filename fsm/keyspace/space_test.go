@@ -458,12 +458,19 @@ func change(s *Space, rnd *rand.Rand, steps int) {
 }
 
 // TestSnapshotStaysAndRestores reads snapshots while the space changes (under
-// -race this also shows that nothing shared is written), and loads one.
+// -race this also shows that nothing shared is written), some of which are then
+// released, and loads one.
 func TestSnapshotStaysAndRestores(t *testing.T) {
 	s := newSpace()
 	rnd := rand.New(rand.NewPCG(5, 5))
 	var wg sync.WaitGroup
-	for range 10 {
+	read := make(chan *Snapshot, 10)
+	for i := range 10 {
+		select {
+		case snap := <-read:
+			snap.Release()
+		default:
+		}
 		change(s, rnd, 300)
 		snap := s.Snapshot()
 		want := dump(t, snap)
@@ -472,6 +479,9 @@ func TestSnapshotStaysAndRestores(t *testing.T) {
 				if got := dump(t, snap); got != want {
 					t.Error("a snapshot changed")
 				}
+			}
+			if i%3 > 0 {
+				read <- snap
 			}
 		})
 	}
