@@ -34,6 +34,8 @@ type Options struct {
 	DataDir string
 	// Unprotected is protected-mode no: see Denies.
 	Unprotected bool
+	// TLS is what CONFIG GET shows of it; nil where the listeners speak plaintext.
+	TLS *TLSSettings
 	// RequirePass is the password that clients must give; empty: none.
 	RequirePass string
 	MaxClients  int
@@ -54,6 +56,9 @@ type Options struct {
 	Logger *slog.Logger     // nil: slog.Default()
 	Now    func() time.Time // nil: time.Now
 }
+
+// TLSSettings are paths, and what is asked of clients: yes, no or optional.
+type TLSSettings struct{ CertFile, KeyFile, CACertFile, AuthClients string }
 
 // Server accepts connections and runs their commands.
 type Server struct {
