@@ -68,6 +68,8 @@ type Config struct {
 	// logstore.DefaultKind. One that has a log keeps its kind: then another one is an error,
 	// and empty is none.
 	LogStore logstore.Kind
+	// TLS is what all connections between nodes are made with; nil is plaintext.
+	TLS *transport.TLS
 	// Clock is the wall clock; nil is the system's.
 	Clock func() time.Time
 }
@@ -201,7 +203,7 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 		Addr: cfg.RaftAddr, Advertise: cfg.RaftAdvertise, Self: n.wireIdentity(),
 		Resolve: n.book.resolve, Learned: n.book.learn, Replicates: n.replicates,
 		Storing: n.disk.storesFor, Lost: n.succession.notice,
-		Dir: func() string { return n.state.Load().UUID }, Fits: n.fits, Logger: &raftLogger{log: cfg.Logger},
+		Dir: func() string { return n.state.Load().UUID }, Fits: n.fits, TLS: cfg.TLS, Logger: &raftLogger{log: cfg.Logger},
 	})
 	if err != nil {
 		dir.close()

@@ -163,7 +163,7 @@ func (a *about) flags() string {
 // descriptor is the connection's number in the operating system, -1 for none.
 func descriptor(conn net.Conn) int {
 	fd := -1
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := tcpOf(conn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			_ = raw.Control(func(n uintptr) { fd = int(n) })
 		}

@@ -163,7 +163,11 @@ func (s *Session) writeShardNode(w *resp.Writer, m *system.MemberStatus, role st
 	w.Map(7)
 	w.BulkString("id")
 	w.BulkString(nodeName(m.ID))
-	w.BulkString("port")
+	if s.srv.opts.TLS != nil {
+		w.BulkString("tls-port")
+	} else {
+		w.BulkString("port")
+	}
 	w.Int(int64(port))
 	w.BulkString("ip")
 	w.BulkString(host)

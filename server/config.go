@@ -132,7 +132,7 @@ var parameters = []parameter{
 	only("maxmemory", "0"),
 	only("maxmemory-policy", "noeviction"),
 	only("notify-keyspace-events", ""),
-	{name: "port", get: func(s *Server) string { return strconv.Itoa(s.port()) }},
+	{name: "port", get: func(s *Server) string { return s.portOf(false) }},
 	yesOrNo("protected-mode", func(s *Server) *atomic.Bool { return &s.settings.protected }),
 	{name: "proto-max-bulk-len", get: getMaxBulk, check: checkMaxBulk},
 	only("rdbchecksum", "yes"), // of snapshots
@@ -149,8 +149,28 @@ var parameters = []parameter{
 	fixed("supervised", "no"),
 	number("tcp-keepalive", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.keepAlive }),
 	number("timeout", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.timeout }),
-	fixed("tls-port", "0"),
+	{name: "tls-auth-clients", get: func(s *Server) string { return s.tls().AuthClients }},
+	{name: "tls-ca-cert-file", get: func(s *Server) string { return s.tls().CACertFile }},
+	{name: "tls-cert-file", get: func(s *Server) string { return s.tls().CertFile }},
+	{name: "tls-key-file", get: func(s *Server) string { return s.tls().KeyFile }},
+	{name: "tls-port", get: func(s *Server) string { return s.portOf(true) }},
 	fixed("unixsocket", ""),
+}
+
+// tls is what there is to show of TLS; without it what Redis shows then.
+func (s *Server) tls() TLSSettings {
+	if s.opts.TLS == nil {
+		return TLSSettings{AuthClients: "yes"}
+	}
+	return *s.opts.TLS
+}
+
+// portOf is the port of that kind, 0 where there is none: a node has one, of either.
+func (s *Server) portOf(secure bool) string {
+	if secure != (s.opts.TLS != nil) {
+		return "0"
+	}
+	return strconv.Itoa(s.port())
 }
 
 func yesNo(yes bool) string {

@@ -34,6 +34,8 @@ type Options struct {
 	DataDir string
 	// Unprotected is protected-mode no: see Denies.
 	Unprotected bool
+	// TLS is what CONFIG GET shows of it; nil where the listeners speak plaintext.
+	TLS *TLSSettings
 	// RequirePass is the password that clients must give; empty: none.
 	RequirePass string
 	MaxClients  int
@@ -54,6 +56,9 @@ type Options struct {
 	Logger *slog.Logger     // nil: slog.Default()
 	Now    func() time.Time // nil: time.Now
 }
+
+// TLSSettings are paths, and what is asked of clients: yes, no or optional.
+type TLSSettings struct{ CertFile, KeyFile, CACertFile, AuthClients string }
 
 // Server accepts connections and runs their commands.
 type Server struct {
@@ -82,6 +87,8 @@ type Server struct {
 	stop     context.CancelFunc
 	work     sync.WaitGroup // sessions
 
+	refusals chan struct{} // a place for each TLS client that is told why it is turned away
+
 	mu        sync.Mutex
 	listeners []net.Listener // guarded by mu
 	closed    bool           // guarded by mu: no new listener and no new session
@@ -103,7 +110,7 @@ type stats struct {
 
 // New returns a Server that is not yet listening.
 func New(o Options, rep Replicator, m *fsm.Machine) *Server {
-	s := &Server{opts: o, rep: rep, machine: m, log: o.Logger, now: o.Now}
+	s := &Server{opts: o, rep: rep, machine: m, log: o.Logger, now: o.Now, refusals: make(chan struct{}, maxRefusals)}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -207,14 +214,42 @@ func (s *Server) welcome(conn net.Conn) {
 // turnAway closes an accepted connection with an error that says why.
 func (s *Server) turnAway(conn net.Conn, why resp.Error) {
 	s.stats.rejected.Add(1)
-	// A fresh socket's send buffer takes this without waiting.
-	_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	_, _ = conn.Write([]byte("-" + why + "\r\n"))
-	conn.Close()
+	say := func(within time.Duration) {
+		_ = conn.SetDeadline(time.Now().Add(within))
+		_, _ = conn.Write([]byte("-" + why + "\r\n"))
+		conn.Close()
+	}
+	if _, secret := conn.(interface{ Shaken() bool }); !secret {
+		say(100 * time.Millisecond) // a fresh socket's send buffer takes this without waiting
+		return
+	}
+	// With TLS the client has to speak first. That is waited for elsewhere, and of
+	// those who come in a crowd some are not told.
+	select {
+	case s.refusals <- struct{}{}:
+		go func() {
+			defer func() { <-s.refusals }()
+			say(time.Second)
+		}()
+	default:
+		conn.Close()
+	}
+}
+
+// maxRefusals is how many TLS clients at once are told why they are turned away.
+const maxRefusals = 64
+
+// tcpOf is the socket of a client's connection, with TLS or without.
+func tcpOf(conn net.Conn) (*net.TCPConn, bool) {
+	if c, ok := conn.(interface{ TCP() *net.TCPConn }); ok {
+		return c.TCP(), true
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	return tcp, ok
 }
 
 func (s *Server) setKeepAlive(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := tcpOf(conn)
 	if !ok {
 		return
 	}

@@ -283,6 +283,8 @@ func TestPeerRestart(t *testing.T) {
 	if err := <-result; err == nil || errors.Is(err, ErrNotSent) {
 		t.Errorf("call that was out: %v, want an error that leaves the outcome open", err)
 	}
+	// The call's error may have come over the connection, just before its end.
+	wait(t, "the end is noticed", func() bool { return linked(n1, func(l *link) bool { return l.dialled != "" }) == 0 })
 	start(t, b, Identity{"node2", "X"}, addr)
 	mustEcho(t, n1, "node2")
 }

@@ -19,7 +19,11 @@ func (t *Transport) dial(ctx context.Context, addr string, s stream, receiver st
 	tune(c, t.limits.unacked)
 	c.SetDeadline(time.Now().Add(t.limits.handshake))
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	l, err := t.introduce(c, addr, s, receiver)
+	var l *link
+	secured, err := t.secureDialled(c, addr, receiver)
+	if err == nil {
+		l, err = t.introduce(secured, addr, s, receiver)
+	}
 	if !stop() && err == nil {
 		l.Close()
 		err = ctx.Err()
@@ -50,6 +54,11 @@ func (t *Transport) introduce(c net.Conn, addr string, s stream, receiver string
 		return nil, fmt.Errorf("no handshake from %s: %w", addr, err)
 	}
 	a, err := readAnswer(c)
+	if remote := refusedByTLS(err); remote != nil {
+		// With TLS 1.3 the dialling side is done before the other has looked at its certificate.
+		refused.Reason, refused.Cause = RefusedOurs, remote
+		return nil, refused
+	}
 	if errors.Is(err, errForeign) {
 		refused.Reason = RefusedForeign
 		return nil, refused
@@ -63,6 +72,9 @@ func (t *Transport) introduce(c net.Conn, addr string, s stream, receiver string
 	refused.Peer, refused.Reason = a.peer, a.refusal
 	if refused.Reason == 0 {
 		refused.Reason = judgeAnswer(a, h)
+	}
+	if refused.Reason == 0 && !t.certifies(c, a.peer.ID) {
+		refused.Reason = RefusedName
 	}
 	l := &link{Conn: c, t: t, stream: s, peer: a.peer, instance: a.instance, self: self, dialled: addr, dir: a.dir}
 	if l.odd = !t.fits(a.peer.ID, a.dir); l.odd && refused.Reason == 0 && s != streamIntro {

@@ -56,6 +56,16 @@ const (
 	RefusedForeign
 	// RefusedDir: the node has the id that was meant, but another data directory.
 	RefusedDir
+	// RefusedNoTLS: the node speaks TLS, and this one does not.
+	RefusedNoTLS
+	// RefusedTLS: the node speaks no TLS, and this one does.
+	RefusedTLS
+	// RefusedName: the certificate is that of another node than the one that shows it.
+	RefusedName
+	// RefusedTheirs: this node does not accept the other's certificate. Never sent.
+	RefusedTheirs
+	// RefusedOurs: the other node does not accept this one's certificate. Never sent.
+	RefusedOurs
 )
 
 // HandshakeError says that a connection was made, but not with the node and
@@ -66,6 +76,7 @@ type HandshakeError struct {
 	Reason Refusal  // why
 	Peer   Peer     // who answered, as far as it said
 	Self   Identity // who this node said it was
+	Cause  error    // what TLS says; nil for a refusal by our own handshake
 }
 
 func (e *HandshakeError) Error() string {
@@ -88,11 +99,24 @@ func (e *HandshakeError) Error() string {
 		return fmt.Sprintf("%s (node %s) has too many connections", e.Addr, e.Peer.ID)
 	case RefusedDir:
 		return fmt.Sprintf("%s (node %s) or this node (%s) has another data directory than the node of its id", e.Addr, e.Peer.ID, e.Self.ID)
+	case RefusedNoTLS:
+		return e.Addr + " speaks TLS between nodes, and this node does not: start it with --tls-cert-file, --tls-key-file and --tls-ca-cert-file"
+	case RefusedTLS:
+		return e.Addr + " speaks no TLS between nodes, and this node does: start that one with --tls-cert-file, --tls-key-file and --tls-ca-cert-file too"
+	case RefusedName:
+		return fmt.Sprintf("%s (node %s) or this node (%s) shows the certificate of another node", e.Addr, e.Peer.ID, e.Self.ID)
+	case RefusedTheirs:
+		return fmt.Sprintf("the certificate of %s is not accepted: %v", e.Addr, e.Cause)
+	case RefusedOurs:
+		return fmt.Sprintf("%s does not accept this node's certificate: %v", e.Addr, e.Cause)
 	case RefusedForeign:
 		return fmt.Sprintf("%s is not the Raft address of a RaftKV node", e.Addr)
 	}
 	return fmt.Sprintf("%s (node %s) refused the connection (%d)", e.Addr, e.Peer.ID, e.Reason)
 }
+
+// Unwrap returns what TLS says.
+func (e *HandshakeError) Unwrap() error { return e.Cause }
 
 // notSent adds ErrNotSent to an error without changing its text.
 type notSent struct{ err error }

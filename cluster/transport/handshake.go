@@ -67,6 +67,9 @@ func readHello(r io.Reader) (h hello, err error) {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return h, err
 	}
+	if isTLS(head[:]) {
+		return h, errTLS
+	}
 	if string(head[:len(magic)]) != magic {
 		return h, errForeign
 	}
@@ -135,6 +138,7 @@ func readAnswer(r io.Reader) (a answer, err error) {
 
 var (
 	errForeign = errors.New("not the node-to-node protocol")
+	errTLS     = errors.New("TLS, which this node does not speak")
 	errTooLong = errors.New("identity or address too long for a handshake")
 )
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"runtime"
@@ -143,6 +144,9 @@ func fake(t testing.TB, f func(net.Conn)) (addr string) {
 			wg.Go(func() {
 				defer c.Close()
 				c.SetDeadline(time.Now().Add(10 * time.Second))
+				if secret := testTLS(t); secret != nil {
+					c = secureConn{tls.Server(c, secret.Accept())}
+				}
 				f(c)
 			})
 		}

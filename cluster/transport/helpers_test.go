@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -48,7 +49,7 @@ func start(t testing.TB, b *book, self Identity, addr string, tweak ...func(*Tra
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	n, err := New(Config{Addr: addr, Self: self, Resolve: b.resolve})
+	n, err := New(Config{Addr: addr, Self: self, Resolve: b.resolve, TLS: testTLS(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +124,9 @@ func raw(t testing.TB, n *Transport) net.Conn {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if s := testTLS(t); s != nil {
+		return secureConn{tls.Client(c, s.Dial("127.0.0.1"))}
+	}
 	return c
 }
 

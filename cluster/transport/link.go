@@ -143,7 +143,7 @@ func (t *Transport) closeLinks(match func(*link) bool) {
 // word that gets through, and the other, which waits for the answer with nothing
 // unacknowledged of its own, learns it from a probe alone.
 func tune(c net.Conn, unacked time.Duration) {
-	tcp, ok := c.(*net.TCPConn)
+	tcp, ok := socket(c).(*net.TCPConn)
 	if !ok {
 		return
 	}

@@ -62,20 +62,30 @@ func (t *Transport) greet(c net.Conn) {
 func (t *Transport) receive(c net.Conn) {
 	tune(c, t.limits.unacked)
 	c.SetDeadline(time.Now().Add(t.limits.handshake))
-	h, err := readHello(c)
+	accepted := c
+	c, err := t.secureAccepted(c)
+	var h hello
+	if err == nil {
+		h, err = readHello(c)
+	}
 	t.mu.Lock()
-	_, kept := t.greeting[c]
-	delete(t.greeting, c)
+	_, kept := t.greeting[accepted]
+	delete(t.greeting, accepted)
 	self := t.self
 	t.mu.Unlock()
 	if err != nil || !kept {
 		// Strangers get no answer, and no log line that they could fill a disk with.
 		t.log.Debug("handshake", "remote", c.RemoteAddr(), "error", err)
+		t.explainTLS(c, err)
 		c.Close()
 		return
 	}
 	l := &link{Conn: c, t: t, stream: h.stream, peer: h.peer, instance: h.instance, self: self, dir: h.dir, odd: !t.fits(h.peer.ID, h.dir)}
 	why := judge(h, self)
+	if why == 0 && !t.certifies(c, h.peer.ID) {
+		why = RefusedName
+		t.warn(&t.warned.name, "a connection between nodes shows the certificate of another node", c, "node", h.peer.ID)
+	}
 	if why == 0 && l.odd && l.stream == streamRaft {
 		why = RefusedDir
 	}

@@ -18,7 +18,7 @@ func absentPeer(t *testing.T, leads *atomic.Bool) (b *book, a *Transport, addr s
 	addr = gone.Addr()
 	gone.Close()
 	var err error
-	a, err = New(Config{Addr: "127.0.0.1:0", Self: Identity{"node1", "X"}, Resolve: b.resolve,
+	a, err = New(Config{Addr: "127.0.0.1:0", Self: Identity{"node1", "X"}, Resolve: b.resolve, TLS: testTLS(t),
 		Replicates: func(id string, term uint64) bool { return leads.Load() && id == "node2" && term == 7 }})
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func setUserTimeout(c *net.TCPConn, d time.Duration) {
 // quiet reports whether an idle connection is still open and has nothing to read,
 // as it must be before a request is sent on it.
 func quiet(c net.Conn) bool {
-	sc, ok := c.(syscall.Conn)
+	sc, ok := socket(c).(syscall.Conn)
 	if !ok {
 		return true
 	}

@@ -76,6 +76,9 @@ type Config struct {
 	// has it, and whose last one has ended just now. It must be quick, and is called
 	// from any goroutine.
 	Lost func(id string)
+	// TLS, if set, is what every connection is made with, in both directions; without
+	// it whoever reaches the port and knows the UUID is a member.
+	TLS *TLS
 	// Logger may be nil, which discards.
 	Logger hclog.Logger
 }
@@ -92,6 +95,7 @@ type Transport struct {
 	handlers  [256]atomic.Pointer[registration]
 	muted     atomic.Bool // see Mute
 	abstains  atomic.Bool // see Abstain
+	warned    warnings
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc

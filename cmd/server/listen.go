@@ -8,12 +8,12 @@ import (
 )
 
 // listen binds an address; flag is the one that moves it.
-func listen(flag, addr string) (net.Listener, error) {
+func listen(flag, addr string) (*net.TCPListener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, explainListen(flag, addr, err)
 	}
-	return ln, nil
+	return ln.(*net.TCPListener), nil
 }
 
 // explainListen says what to do about an address that cannot be listened on.

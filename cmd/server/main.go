@@ -1,7 +1,7 @@
 // Command raftkv runs one node of a RaftKV cluster, or with a subcommand does
 // something near it: run-local runs three nodes on this machine, check looks at a
 // stopped node's data, recover goes on after a majority was lost for good, migrate
-// converts a stopped node's log to another kind.
+// converts a stopped node's log to another kind, certs makes certificates.
 package main
 
 import (
@@ -59,6 +59,8 @@ func dispatch(args []string, env environment) error {
 		return runRecover(args[1:], env)
 	case "migrate":
 		return runMigrate(args[1:], env)
+	case "certs":
+		return runCerts(args[1:], env)
 	case "commands":
 		return writeCommands(env.stdout)
 	case "help":
@@ -69,5 +71,5 @@ func dispatch(args []string, env environment) error {
 	if ext := filepath.Ext(args[0]); ext == ".yml" || ext == ".yaml" || ext == ".conf" {
 		return config.Usagef("there is no subcommand %q: a YAML file of settings is read by --config %s", args[0], args[0])
 	}
-	return config.Usagef("there is no subcommand %q: there are run-local, check, recover and migrate, and without a subcommand a node runs (see raftkv --help)", args[0])
+	return config.Usagef("there is no subcommand %q: there are run-local, check, recover, migrate and certs, and without a subcommand a node runs (see raftkv --help)", args[0])
 }

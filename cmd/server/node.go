@@ -19,6 +19,7 @@ import (
 	"github.com/raftkv/raftkv/cluster/logstore"
 	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/server"
+	"github.com/raftkv/raftkv/server/certs"
 	"github.com/raftkv/raftkv/server/config"
 	"github.com/raftkv/raftkv/server/httpapi"
 	"github.com/raftkv/raftkv/server/metrics"
@@ -45,6 +46,7 @@ type process struct {
 	http       *httpapi.Server
 	metrics    *metrics.Registry
 	resp, web  net.Listener
+	secrets    secrets
 	serving    sync.WaitGroup
 	failed     chan error    // a listener that failed
 	stop       chan struct{} // closed by SHUTDOWN
@@ -63,6 +65,9 @@ func runNode(args []string, env environment) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	p := &process{
 		cfg: cfg, log: newLogger(cfg, env.stderr), machine: fsm.New(), metrics: metrics.New(),
 		failed: make(chan error, 2), stop: make(chan struct{}),
@@ -71,6 +76,9 @@ func runNode(args []string, env environment) error {
 	if err := p.start(); err != nil {
 		return err
 	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go p.reload(hangups, ended)
 	return p.wait(signals)
 }
 
@@ -89,10 +97,13 @@ func newLogger(cfg *config.Config, out io.Writer) *slog.Logger {
 // start opens everything, sockets first: a taken port is found out before
 // anything on disk is touched.
 func (p *process) start() (err error) {
-	if p.resp, err = listen("--resp-addr", p.cfg.RESPAddr); err != nil {
+	if err := p.secrets.open(p.cfg, p.log); err != nil {
 		return err
 	}
-	if p.web, err = listen("--http-addr", p.cfg.HTTPAddr); err != nil {
+	if p.resp, err = p.listenFor("--resp-addr", p.cfg.RESPAddr, certs.RESPWords); err != nil {
+		return err
+	}
+	if p.web, err = p.listenFor("--http-addr", p.cfg.HTTPAddr, certs.HTTPWords); err != nil {
 		p.resp.Close()
 		return err
 	}
@@ -108,6 +119,9 @@ func (p *process) start() (err error) {
 		return err
 	}
 	// Only now, as it may say something: a start that was refused is one line.
+	if p.cfg.RaftIsOpen() {
+		p.log.Warn("the Raft port can be reached from other machines without TLS: whoever reaches it can become a member, read and change everything (--insecure-raft yes)", "raft", p.cfg.RaftAddr)
+	}
 	if p.share, err = shareDescriptors(p.cfg.MaxClients, p.log); err == nil {
 		p.makeServers()
 		p.node.OnForward(p.server.RunForwarded)
@@ -132,6 +146,7 @@ func (p *process) openNode() (err error) {
 		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
 		OnBatch: p.metrics.Batch, DiskReserve: int64(p.cfg.DiskReserve), AuditInterval: p.cfg.AuditInterval,
 		LogStore: logstore.Kind(p.cfg.LogStore), Network: cluster.Network(p.cfg.Network),
+		TLS: p.secrets.betweenNodes(),
 	}, p.machine)
 	var onAddress *net.OpError
 	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {
@@ -152,7 +167,7 @@ func (p *process) makeServers() {
 	}
 	p.server = server.New(server.Options{
 		NodeID: p.cfg.NodeID, Version: p.ver, Commit: p.build, ConfigFile: p.cfg.ConfigFile,
-		DataDir: absolute(p.cfg.DataDir), Unprotected: p.cfg.ProtectedMode == "no",
+		DataDir: absolute(p.cfg.DataDir), Unprotected: p.cfg.ProtectedMode == "no", TLS: p.secrets.shown(p.cfg),
 		RequirePass: string(p.cfg.RequirePass), MaxClients: p.share.redis,
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
@@ -164,7 +179,7 @@ func (p *process) makeServers() {
 		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(),
 		Denies: p.server.Denies, Password: p.server.Password,
 		MaxValue: p.server.MaxValue, CheckID: config.CheckNodeID, CheckAddress: config.CheckDialable,
-		MaxConnections: p.share.http, Logger: p.log,
+		Secure: p.secrets.clients != nil, MaxConnections: p.share.http, Logger: p.log,
 	})
 }
 

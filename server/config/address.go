@@ -47,7 +47,7 @@ func (c *Config) checkAddresses() error {
 		if err != nil {
 			return Usagef("%s %s: the host %q cannot be resolved: correct it, or use an IP address", flag, a.bind, host)
 		}
-		if open == "" && !loopback {
+		if open == "" && !loopback && a.name != "raft" { // whose other nodes know no password: see checkTLS
 			open = flag + " " + a.bind
 		}
 	}

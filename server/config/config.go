@@ -42,11 +42,12 @@ type Config struct {
 	SlowlogSlower int64         `group:"clients" name:"slowlog-log-slower-than" default:"10000" help:"Commands that take more than so many microseconds go into the slow log; 0 is all of them, -1 none."`
 	SlowlogLen    int64         `group:"clients" name:"slowlog-max-len" default:"128" help:"How many entries the slow log keeps."`
 	MaxBulk       Bytes         `group:"clients" name:"proto-max-bulk-len" default:"512mb" help:"Largest single argument of a command, in Redis's units (1k is 1000, 1kb 1024). The log takes no command above 16mb in any case."`
-	LogLevel      string        `group:"log" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	LogFormat     string        `group:"log" enum:"text,json" default:"text" help:"text or json."`
-	ConfigFile    string        `group:"other" name:"config" placeholder:"FILE" type:"plain" help:"YAML file of settings, each under its flag's name without the dashes."`
-	Version       bool          `group:"other" help:"Print version, commit and Go version."`
-	Help          bool          `group:"other" short:"h" help:"Print this help."`
+	TLS
+	LogLevel   string `group:"log" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	LogFormat  string `group:"log" enum:"text,json" default:"text" help:"text or json."`
+	ConfigFile string `group:"other" name:"config" placeholder:"FILE" type:"plain" help:"YAML file of settings, each under its flag's name without the dashes."`
+	Version    bool   `group:"other" help:"Print version, commit and Go version."`
+	Help       bool   `group:"other" short:"h" help:"Print this help."`
 }
 
 // ErrUsage marks errors of the configuration: what was asked for makes no sense,
@@ -63,7 +64,7 @@ func (e usageError) Is(target error) bool { return target == ErrUsage }
 func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 const description = "A Redis-compatible server that keeps every acknowledged write on a majority of its nodes.\n\n" +
-	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine, raftkv check looks at a stopped node's data, raftkv recover goes on when a majority is lost for good, raftkv migrate converts the log (each has --help).\n\n" +
+	"raftkv --node-id ID runs a node. raftkv run-local runs three of them on this machine, raftkv check looks at a stopped node's data, raftkv recover goes on when a majority is lost for good, raftkv migrate converts the log, raftkv certs makes certificates (each has --help).\n\n" +
 	"Every flag can also be given in the environment (--resp-addr as RAFTKV_RESP_ADDR) or in a YAML file (resp-addr: ...). A flag wins over the environment, the environment over the file."
 
 // Parse reads the configuration from the arguments (without the program's name),
@@ -125,6 +126,7 @@ func Options(name, description string, out io.Writer) []kong.Option {
 			{Key: "node", Title: "Node:"},
 			{Key: "addresses", Title: "Addresses:"},
 			{Key: "clients", Title: "Clients:"},
+			{Key: "tls", Title: "TLS, and who may join:"},
 			{Key: "log", Title: "Log:"},
 			{Key: "other", Title: "Other:"},
 		}),
@@ -185,6 +187,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := c.checkAddresses(); err != nil {
+		return err
+	}
+	if err := c.checkTLS(); err != nil {
 		return err
 	}
 	return c.checkJoin()

@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 		RaftAdvertise: "127.0.0.1:8000", RESPAdvertise: "127.0.0.1:6379", HTTPAdvertise: "127.0.0.1:8080",
 		Network: "lan", LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20,
 		SlowlogSlower: 10000, SlowlogLen: 128, DiskReserve: 64 << 20, AuditInterval: time.Hour,
-		LogLevel: "info", LogFormat: "text",
+		LogLevel: "info", LogFormat: "text", TLS: TLS{TLSAuthClients: "yes", InsecureRaft: "no"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -126,7 +126,7 @@ func TestRefusals(t *testing.T) {
 		{"IPv6 wildcard", append(id, "--raft-addr", "[::]:8000"), "", "", []string{"--raft-advertise HOST:PORT"}},
 		{"wildcard advertised", append(id, "--http-advertise", "0.0.0.0:80"), "", "", []string{"--http-advertise", "names no machine"}},
 		{"open", append(id, "--resp-addr", "10.1.2.3:6379"), "", "", []string{"--resp-addr 10.1.2.3:6379", "--requirepass", "--protected-mode no"}},
-		{"open Raft", append(id, "--raft-addr", "10.1.2.3:8000"), "", "", []string{"--raft-addr 10.1.2.3:8000", "--requirepass"}},
+		{"open Raft", append(id, "--raft-addr", "10.1.2.3:8000"), "", "", []string{"--raft-addr 10.1.2.3:8000", "--tls-cert-file", "--insecure-raft yes"}},
 		{"open HTTP", append(id, "--http-addr", ":80", "--http-advertise", "h:80"), "", "", []string{"--http-addr :80", "--requirepass"}},
 		{"join", append(id, "--join", "a:1,b"), "", "", []string{"--join", `"b"`}},
 		{"join itself", append(id, "--join", "127.0.0.1:8000"), "", "", []string{"--join 127.0.0.1:8000 is this node itself"}},

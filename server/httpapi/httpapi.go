@@ -35,7 +35,7 @@ type Cluster interface {
 	Leave(ctx context.Context, id string) error
 }
 
-// Options are all that a Server needs; every field is required.
+// Options are all that a Server needs; every field is required but Secure.
 type Options struct {
 	Executor Executor
 	Cluster  Cluster
@@ -51,6 +51,9 @@ type Options struct {
 	// CheckID and CheckAddress say in one line why a node cannot have that id or
 	// address.
 	CheckID, CheckAddress func(string) error
+	// Secure says that the listeners handed to Serve speak TLS, as those of the other
+	// nodes then do, too.
+	Secure bool
 	// MaxConnections bounds the connections that are open at once; more wait.
 	MaxConnections int
 	Logger         *slog.Logger

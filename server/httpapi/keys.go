@@ -129,7 +129,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, key string, args ...
 			return reply{}, false
 		}
 		if m, self, known := s.Cluster.Leader(); known && !self {
-			redirect(w, m, key)
+			s.redirect(w, m, key)
 			return reply{}, false
 		}
 	}

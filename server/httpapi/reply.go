@@ -64,12 +64,16 @@ func exceeds(err error) bool {
 
 // redirect answers with the leader's address of the same key. 307 keeps method
 // and body, so curl -L works.
-func redirect(w http.ResponseWriter, leader system.Member, key string) {
+func (s *Server) redirect(w http.ResponseWriter, leader system.Member, key string) {
 	if leader.HTTP == "" {
 		noLeader(w, "this node is not the leader; "+leader.ID+" is, but its HTTP address is not known yet; try again")
 		return
 	}
-	to := "http://" + leader.HTTP + keyPath(key)
+	scheme := "http"
+	if s.Secure {
+		scheme = "https"
+	}
+	to := scheme + "://" + leader.HTTP + keyPath(key)
 	w.Header().Set("Location", to)
 	writeJSON(w, http.StatusTemporaryRedirect, struct {
 		Error  string `json:"error"`

@@ -86,7 +86,7 @@ func (n *Node) start(extra []string) error {
 	}
 	defer log.Close() // the child has its own
 	args := []string{
-		"--node-id", n.id, "--data-dir", n.dataDir(), "--protected-mode", "no",
+		"--node-id", n.id, "--data-dir", n.dataDir(), "--protected-mode", "no", "--insecure-raft", "yes",
 		"--raft-addr", n.RaftAddr(), "--resp-addr", n.RESPAddr(), "--http-addr", n.HTTPAddr(),
 	}
 	args = append(args, proc.StoreFlags()...)

@@ -3,6 +3,7 @@ package proc
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,6 +27,8 @@ type Node struct {
 	Flags                []string
 	Env                  []string // added to the test's own, NAME=VALUE
 	Binary               string   // Build's if empty
+	// TLS is what its clients' ports speak; nil is plaintext. Set before the first start.
+	TLS *tls.Config
 
 	Process
 
@@ -119,11 +122,13 @@ func (n *Node) Ready() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL("/readyz"), nil)
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	client, done := n.HTTPClient()
+	defer done()
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -132,6 +137,24 @@ func (n *Node) Ready() error {
 		return errors.New(res.Status)
 	}
 	return nil
+}
+
+// URL is that of a path on the node's HTTP port.
+func (n *Node) URL(path string) string {
+	scheme := "http"
+	if n.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + n.HTTP + path
+}
+
+// HTTPClient returns a client for the node's HTTP port, and what ends it.
+func (n *Node) HTTPClient() (client *http.Client, done func()) {
+	if n.TLS == nil {
+		return http.DefaultClient, func() {}
+	}
+	trans := &http.Transport{TLSClientConfig: n.TLS}
+	return &http.Client{Transport: trans}, trans.CloseIdleConnections
 }
 
 // checkLog fails the test if one of the node's processes panicked, or was built
@@ -157,7 +180,7 @@ func (n *Node) Client() *redis.Client {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.client == nil {
-		n.client = redis.NewClient(&redis.Options{Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: 30 * time.Second})
+		n.client = redis.NewClient(&redis.Options{Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: 30 * time.Second, TLSConfig: n.TLS})
 	}
 	return n.client
 }
