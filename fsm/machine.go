@@ -32,6 +32,8 @@ type Machine struct {
 	expired uint64 // guarded by mu
 
 	draw func() uint64 // drawChance, made once
+
+	onUsers []func(*system.Users) // guarded by mu
 }
 
 // shown never changes once it is published.
@@ -65,8 +67,23 @@ func (m *Machine) publish(at Position, now int64, state *system.State) {
 	due, ok := m.keys.NextDue()
 	next := &shown{at: at, now: now, due: due, hasDue: ok, system: state}
 	m.brief.Lock()
-	defer m.brief.Unlock()
+	changed := state.Users() != m.shown.system.Users()
 	m.shown = next
+	m.brief.Unlock()
+	if changed {
+		for _, tell := range m.onUsers {
+			tell(state.Users())
+		}
+	}
+}
+
+// OnUsers has a function told of the users, now and after each change: before anybody
+// gets the reply of the command that changed them. It must not wait, nor call the Machine.
+func (m *Machine) OnUsers(tell func(*system.Users)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onUsers = append(m.onUsers, tell)
+	tell(m.look().system.Users())
 }
 
 // Applied returns the position of the last entry applied or skipped.

@@ -8,13 +8,16 @@ import (
 )
 
 // Refound makes the state that of a new cluster with these members: same keys,
-// versions, position and clock. The places of the keys follow from the cluster's
+// versions, users, position and clock. The places of the keys follow from the cluster's
 // UUID, so they all move. Ids that were used in the old cluster can be used again.
 func (m *Machine) Refound(uuid string, members []system.Member) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.look()
 	state, err := system.NewState(uuid, max(before.system.Version(), system.FirstVersion), members, nil)
+	if err == nil {
+		state, err = state.WithUsers(before.system.Users())
+	}
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func (s *Session) describe() string {
 		" obl=0 oll=0 omem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.id, a.addr, a.local, descriptor(s.conn), name, int64(now.Sub(a.created)/time.Second),
 		max(0, now.UnixMilli()-a.active.Load())/1000, a.flags(), a.db.Load(), a.multi.Load(), a.watching.Load(),
-		s.out.waiting(), cmd, defaultUser, a.proto.Load(), libName, libVer)
+		s.out.waiting(), cmd, a.account.Load().Name, a.proto.Load(), libName, libVer)
 }
 
 // flags are Redis's letters.
@@ -220,9 +220,10 @@ func clientType(word []byte) (normal bool, err error) {
 
 // killFilter says which connections CLIENT KILL closes: those that fit all of it.
 type killFilter struct {
-	id          int64  // 0: any
-	addr, local string // "": any
-	none        bool   // a type that no connection has
+	id          int64    // 0: any
+	addr, local string   // "": any
+	user        *account // nil: any
+	none        bool     // a type that no connection has
 	skipMe      bool
 }
 
@@ -230,7 +231,8 @@ func (f *killFilter) fits(s, me *Session) bool {
 	switch {
 	case f.none, f.skipMe && s == me:
 		return false
-	case f.id != 0 && f.id != s.id, f.addr != "" && f.addr != s.about.addr, f.local != "" && f.local != s.about.local:
+	case f.id != 0 && f.id != s.id, f.addr != "" && f.addr != s.about.addr, f.local != "" && f.local != s.about.local,
+		f.user != nil && !f.user.same(s.about.account.Load()):
 		return false
 	}
 	return true
@@ -239,7 +241,7 @@ func (f *killFilter) fits(s, me *Session) bool {
 const errKillID resp.Error = "ERR client-id should be greater than 0"
 
 // option takes one pair of CLIENT KILL's filters.
-func (f *killFilter) option(name, value []byte) error {
+func (f *killFilter) option(t *userTable, name, value []byte) error {
 	switch upper(name) {
 	case "ID":
 		id, ok := parseLong(value)
@@ -258,7 +260,7 @@ func (f *killFilter) option(name, value []byte) error {
 	case "LADDR":
 		f.local = string(value)
 	case "USER":
-		if string(value) != defaultUser {
+		if f.user = t.byName[string(value)]; f.user == nil {
 			return resp.Error("ERR No such user '" + string(value) + "'")
 		}
 	case "SKIPME":
@@ -289,7 +291,7 @@ func cmdClientKill(s *Session, args [][]byte, w *resp.Writer) error {
 	}
 	f := &killFilter{skipMe: true}
 	for i := 2; i < len(args); i += 2 {
-		if err := f.option(args[i], args[i+1]); err != nil {
+		if err := f.option(s.srv.accounts(), args[i], args[i+1]); err != nil {
 			return err
 		}
 	}

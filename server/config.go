@@ -26,6 +26,7 @@ func declConfig() command {
 		}
 	}
 	set := sub("SET", "parameter value [parameter value ...]", "Changes settings of this node, all of them or none, until it ends.", cmdConfigSet)
+	set.early = false // requirepass goes through the log
 	set.Tips = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 	rewrite := sub("REWRITE", "", "Not available: the configuration file is never written.", cmdConfigRewrite)
 	rewrite.Since = "2.8.0"
@@ -51,6 +52,8 @@ type parameter struct {
 	get  func(s *Server) string
 	// check reads a new value and returns what puts it into effect.
 	check func(s *Server, value string) (apply func(), err error)
+	// replicate, instead of check, changes the setting on all nodes.
+	replicate func(s *Session, value string) error
 }
 
 // number is a whole number that may change while the server runs.
@@ -113,6 +116,9 @@ func only(name, value string) parameter {
 // parameters are ordered by name. Names, units and limits are Redis's. Settings of
 // Redis that mean nothing here are left out.
 var parameters = []parameter{
+	only("acl-pubsub-default", "resetchannels"),
+	fixed("aclfile", ""),
+	number("acllog-max-len", 0, math.MaxInt32, func(s *Server) settingField { return aclLogLength{s.users.log} }),
 	only("activedefrag", "no"),
 	only("appendfsync", "always"), // of the log, before a write is acknowledged
 	only("appendonly", "no"),
@@ -139,7 +145,7 @@ var parameters = []parameter{
 	only("replica-read-only", "yes"),
 	only("replica-serve-stale-data", "no"),
 	fixed("replicaof", ""),
-	{name: "requirepass", get: (*Server).Password, check: checkPassword},
+	{name: "requirepass", get: getPassword, replicate: setPassword},
 	only("save", ""),
 	only("slave-read-only", "yes"),
 	only("slave-serve-stale-data", "no"),
@@ -212,10 +218,23 @@ func checkMaxBulk(s *Server, value string) (func(), error) {
 	return func() { s.settings.maxBulk.Store(n) }, nil
 }
 
-// checkPassword changes the password for those who connect from now on, as in
-// Redis: who has given the old one stays.
-func checkPassword(s *Server, value string) (func(), error) {
-	return func() { s.settings.setPassword(value) }, nil
+// getPassword says whether the default user has a password, and not which: the log has
+// its hash only.
+func getPassword(s *Server) string {
+	if len(s.accounts().byName[defaultUser].Passwords()) == 0 {
+		return ""
+	}
+	return "(hidden)"
+}
+
+// setPassword changes the default user's password, for those who connect from now on:
+// who has given the old one stays, as in Redis. It is the cluster's, not this node's.
+func setPassword(s *Session, value string) error {
+	rules := []string{"resetpass", "nopass"}
+	if value != "" {
+		rules[1] = ">" + value
+	}
+	return s.setUser(defaultUser, rules)
 }
 
 // parseBytes reads a size with one of Redis's units. Source: redis/src/util.c:memtoull.
@@ -278,17 +297,27 @@ func cmdConfigSet(s *Session, args [][]byte, w *resp.Writer) error {
 		failed := func(why string) error {
 			return resp.Error("ERR CONFIG SET failed (possibly related to argument '" + p.name + "') - " + why)
 		}
-		if p.check == nil {
+		if p.check == nil && p.replicate == nil {
 			return failed("can't set immutable config")
 		}
 		if slices.Contains(seen[:i], p) {
 			return failed("duplicate parameter")
+		}
+		if p.replicate != nil {
+			continue
 		}
 		change, err := p.check(s.srv, string(pairs[2*i+1]))
 		if err != nil {
 			return failed(err.Error())
 		}
 		apply = append(apply, change)
+	}
+	for i, p := range seen { // what other nodes may refuse comes first: nothing is changed then
+		if p.replicate != nil {
+			if err := p.replicate(s, string(pairs[2*i+1])); err != nil {
+				return err
+			}
+		}
 	}
 	for _, change := range apply {
 		change()

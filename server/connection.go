@@ -40,44 +40,27 @@ var declAuth = command{
 		Flags: handshake, Since: "1.0.0", Cost: "O(1)",
 		Summary: "Authenticates the connection.",
 	},
-	run: cmdAuth, early: true,
+	run: cmdAuth, // not early: what is before it is another user's
 }
 
 func cmdAuth(s *Session, args [][]byte, w *resp.Writer) error {
 	switch {
 	case len(args) > 3:
 		return resp.ErrSyntax
-	case len(args) == 2 && s.srv.settings.password.Load() == nil:
+	case len(args) == 2 && s.table.byName[defaultUser].NoPass():
 		return resp.ErrNoPassSet
 	}
 	user := []byte(defaultUser)
 	if len(args) == 3 {
 		user = args[1]
 	}
-	if err := s.authenticate(user, args[len(args)-1]); err != nil {
-		return err
+	a, ok := s.srv.knows(user, args[len(args)-1])
+	if !ok {
+		return s.wrongPassword(user, args[0])
 	}
+	s.authenticated(a)
 	w.OK()
 	return nil
-}
-
-// defaultUser is the only user there is.
-const defaultUser = "default"
-
-// authenticate gives one answer, so that nobody learns which of the two was wrong.
-func (s *Session) authenticate(user, given []byte) error {
-	if !s.knows(user, given) {
-		return resp.ErrWrongPass
-	}
-	s.authed = true
-	return nil
-}
-
-// knows says whether user and password are right, compared in constant time.
-func (s *Session) knows(user, given []byte) bool {
-	want := s.srv.settings.password.Load()
-	right := want == nil || want.matches(given)
-	return right && string(user) == defaultUser
 }
 
 var declEcho = command{
@@ -99,7 +82,7 @@ var declHello = command{
 		Group: spec.Connection, Flags: handshake, Since: "6.0.0", Cost: "O(1)",
 		Summary: "Begins a connection: chooses the protocol, and may authenticate and name the client.",
 	},
-	run: cmdHello, early: true,
+	run: cmdHello, early: true, late: func(args [][]byte) bool { return len(args) > 3 }, // it may authenticate
 }
 
 const (
@@ -111,11 +94,14 @@ const (
 func cmdHello(s *Session, args [][]byte, w *resp.Writer) error {
 	h, err := s.parseHello(args)
 	// As in Redis 7.0, what stands before a mistake has taken effect, but for the protocol.
-	if h.authed {
-		s.authed = true
+	if h.account != nil {
+		s.authenticated(h.account)
 	}
 	if h.named {
 		s.setName(string(h.name))
+	}
+	if h.stranger != nil {
+		return s.wrongPassword(h.stranger, args[0])
 	}
 	if err != nil {
 		return err
@@ -129,10 +115,11 @@ func cmdHello(s *Session, args [][]byte, w *resp.Writer) error {
 
 // hello is what a HELLO asks for.
 type hello struct {
-	proto  int // 0: none
-	authed bool
-	named  bool
-	name   []byte
+	proto    int      // 0: none
+	account  *account // whose password was given; nil: none was
+	stranger []byte   // the name that a wrong password was given for; nil: none was
+	named    bool
+	name     []byte
 }
 
 // parseHello says what a HELLO comes to: all of it, or what stands before that for
@@ -152,10 +139,12 @@ func (s *Session) parseHello(args [][]byte) (h hello, err error) {
 		more := len(args) - 1 - i
 		switch option := strings.ToUpper(string(args[i])); {
 		case option == "AUTH" && more >= 2:
-			if !s.knows(args[i+1], args[i+2]) {
+			a, ok := s.srv.knows(args[i+1], args[i+2])
+			if !ok {
+				h.stranger = args[i+1]
 				return h, resp.ErrWrongPass
 			}
-			h.authed = true
+			h.account = a
 			i += 2
 		case option == "SETNAME" && more >= 1:
 			i++
@@ -167,7 +156,7 @@ func (s *Session) parseHello(args [][]byte) (h hello, err error) {
 			return h, resp.Error("ERR Syntax error in HELLO option '" + string(args[i]) + "'")
 		}
 	}
-	if s.needsPassword() && !h.authed {
+	if s.needsPassword() && h.account == nil {
 		return h, errHelloNoAuth
 	}
 	return h, nil
@@ -298,7 +287,7 @@ func cmdReset(s *Session, _ [][]byte, w *resp.Writer) error {
 	s.replies = replyOn
 	s.about.noEvict.Store(false)
 	s.about.noTouch.Store(false)
-	s.authed = s.srv.settings.password.Load() == nil
+	s.beDefault()
 	w.Simple("RESET")
 	return nil
 }

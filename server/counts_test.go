@@ -46,11 +46,11 @@ func TestMaxValue(t *testing.T) {
 	}
 	for _, key := range []string{"", "k", strings.Repeat("k", 1000)} {
 		value := make([]byte, s.MaxValue(len(key))+1)
-		if reply, err := local.Do(t.Context(), []byte("SET"), []byte(key), value[1:]); err != nil || string(reply) != "+OK\r\n" {
+		if reply, err := local.Do(t.Context(), defaultUser, []byte("SET"), []byte(key), value[1:]); err != nil || string(reply) != "+OK\r\n" {
 			t.Errorf("key of %d, value of %d bytes: %q, %v", len(key), len(value)-1, reply, err)
 		}
 		c.roundTrip(set(key, value[1:])+set(key, value), "+OK\r\n-ERR command exceeds the maximum size of 4096 bytes\r\n")
-		if reply, err := local.Do(t.Context(), []byte("SET"), []byte(key), value); !errors.Is(err, system.ErrTooLarge) {
+		if reply, err := local.Do(t.Context(), defaultUser, []byte("SET"), []byte(key), value); !errors.Is(err, system.ErrTooLarge) {
 			t.Errorf("key of %d, value of %d bytes: %q, %v; want ErrTooLarge", len(key), len(value), reply, err)
 		}
 	}

@@ -13,6 +13,10 @@ func (s *Session) handle(args [][]byte) {
 		s.abortCrossProtocol()
 		return
 	}
+	if !s.refreshUser() {
+		s.closing = true // as Redis, without another word
+		return
+	}
 	cmd, isSession, err := s.srv.commands.find(args)
 	var data *spec.Command
 	if !isSession {
@@ -38,7 +42,8 @@ func (s *Session) handle(args [][]byte) {
 	}
 }
 
-// refuse says why a known command may not run at all in the session's state.
+// refuse says why a known command may not run at all: in the session's state, or for
+// its user.
 func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 	switch {
 	case s.needsPassword() && decl.Flags&spec.NoAuth == 0:
@@ -46,7 +51,7 @@ func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 	case s.txn != nil && decl.Flags&spec.NoMulti != 0 && (cmd == nil || !cmd.immediate):
 		return resp.ErrNoMultiCommand
 	}
-	return nil
+	return s.permitted(decl, s.current)
 }
 
 // reject answers a command that never ran. It spoils a transaction that is being
@@ -88,7 +93,7 @@ func (s *Session) note(c *spec.Command) {
 // data commands before it, otherwise after they have been done.
 func (s *Session) runSession(cmd *command, args [][]byte) {
 	start := s.srv.now()
-	if !cmd.early {
+	if !cmd.early || cmd.late != nil && cmd.late(args) {
 		s.segment.flush()
 	}
 	var err error

@@ -23,6 +23,7 @@ type fake struct {
 	queue   chan []system.Proposal
 	work    sync.WaitGroup
 	forward *Server // the leader's, for Forward
+	own     *Server // the one that this is the fake of: Forward's where no other is
 
 	mu         sync.Mutex
 	index      uint64                                  // guarded by mu
@@ -151,10 +152,16 @@ func (f *fake) Tick(_ context.Context, now int64) error {
 }
 
 func (f *fake) Forward(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
-	if f.forward == nil {
+	if f.forward != nil {
+		return f.forward.RunForwarded(ctx, c, args)
+	}
+	f.mu.Lock()
+	leads := f.self && f.leader.ID != ""
+	f.mu.Unlock()
+	if !leads {
 		return nil, system.ErrNoLeader
 	}
-	return f.forward.RunForwarded(ctx, c, args)
+	return f.own.RunForwarded(ctx, c, args)
 }
 
 func (f *fake) Leader() (system.Member, bool, bool) {
@@ -248,6 +255,7 @@ func newTestServer(t *testing.T, change ...func(*Options)) *testServer {
 		c(&o)
 	}
 	s := New(o, f, f.machine)
+	f.own = s
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -264,6 +272,12 @@ func newTestServer(t *testing.T, change ...func(*Options)) *testServer {
 			t.Errorf("Serve: %v", err)
 		}
 	})
+	until(t, "the users that count", func() bool {
+		s.users.mu.Lock()
+		defer s.users.mu.Unlock()
+		return s.users.settled
+	})
+	f.set(func(f *fake) { f.followers = 0 })
 	return &testServer{Server: s, fake: f, addr: ln.Addr().String(), t: t}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/raftkv/raftkv/resp"
 )
 
-// Local runs commands of this process, as a connection without a name would:
-// database 0, RESP2, authenticated. It is safe for concurrent use.
+// Local runs commands of this process, as a connection without a name would: database
+// 0, RESP2, for a user that was authenticated elsewhere. It is safe for concurrent use.
 type Local struct {
 	srv  *Server
 	idle sync.Pool // *Session
@@ -26,11 +26,11 @@ func (s *Server) NewLocal() *Local {
 	return l
 }
 
-// Do runs one command and returns its reply in RESP2 form. A refusal comes back as
+// Do runs one command for a user and returns its reply in RESP2 form. A refusal comes back as
 // the error that it is (*system.NotLeaderError, system.ErrNoLeader,
 // system.ErrUnknownOutcome …), every other error reply as a reply. A write whose
 // outcome is awaited is not given up when ctx ends.
-func (l *Local) Do(ctx context.Context, args ...[]byte) ([]byte, error) {
+func (l *Local) Do(ctx context.Context, user string, args ...[]byte) ([]byte, error) {
 	if len(args) == 0 {
 		return nil, errors.New("no command")
 	}
@@ -41,11 +41,28 @@ func (l *Local) Do(ctx context.Context, args ...[]byte) ([]byte, error) {
 		return nil, err
 	}
 	s := l.idle.Get().(*Session)
+	if !s.actAs(user) {
+		l.idle.Put(s)
+		return nil, errUserGone
+	}
 	reply, err := s.alone(ctx, func() { s.handle(args) })
 	if s.pristine() {
 		l.idle.Put(s)
 	}
 	return reply, err
+}
+
+// actAs makes a session that has no connection the user's; false where there is none
+// of that name.
+func (s *Session) actAs(user string) bool {
+	t := s.srv.accounts()
+	a := t.byName[user]
+	if a == nil {
+		return false
+	}
+	s.table, s.authed = t, true
+	s.become(a)
+	return true
 }
 
 // pristine says that the session's commands have left no traces: it may serve
@@ -78,16 +95,19 @@ func (s *Session) alone(ctx context.Context, run func()) (reply []byte, err erro
 	return append([]byte(nil), s.out.w.Bytes()...), nil
 }
 
-// RunForwarded runs a write without keys, or a transaction of such, that another
-// node was asked for. It is never forwarded again: where this node does not lead,
+// RunForwarded runs a write without keys, or a transaction of such, or a change of
+// users, that another node was asked for, and has checked the permission for. It is never forwarded again: where this node does not lead,
 // the error says who does. The reply has the caller's protocol.
 func (s *Server) RunForwarded(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
 	if len(args) == 0 || c.DB < 0 || c.DB >= databases {
 		return nil, &system.RefusedError{Reason: "a forwarded command that is none"}
 	}
+	if system.IsUsersSet(args) {
+		return s.logUsers(args)
+	}
 	session := newSession(s, nil)
 	defer session.cancel()
-	session.remote = true
+	session.trust()
 	session.setDB(c.DB)
 	session.setProto(c.Proto)
 	if len(args) > 1 && string(args[0]) == forwardedExec {
@@ -155,9 +175,6 @@ func (s *Server) decodeTransaction(db int, frames [][]byte) (*transaction, error
 	}
 	return t, nil
 }
-
-// Password returns requirepass as it is at the moment, "" for none.
-func (s *Server) Password() string { return s.settings.requirePass() }
 
 // MaxCommand returns the size in bytes that one command may have.
 func (s *Server) MaxCommand() int64 { return s.settings.maxCommand.Load() }

@@ -28,7 +28,7 @@ const (
 // there is no password, and it is not on this machine. A node does not start that
 // way, but CONFIG SET can bring it there.
 func (s *Server) Denies(client string) bool {
-	if !s.settings.protected.Load() || s.settings.password.Load() != nil {
+	if !s.settings.protected.Load() || !s.accounts().byName[defaultUser].NoPass() {
 		return false
 	}
 	at, err := netip.ParseAddrPort(client)

@@ -25,6 +25,11 @@ func (g *segment) read(ps []system.Proposal) {
 		g.replies(func(it *item) { g.refuse(it, err) })
 		return
 	}
+	if g.outdated() {
+		g.now = barrier{done: true, now: now}
+		g.replies(g.readHere)
+		return
+	}
 	g.replies(func(it *item) {
 		switch {
 		case it.prop < 0:
@@ -153,6 +158,10 @@ func (g *segment) readHere(it *item) {
 		}
 		return
 	}
+	if err := g.permittedStill(it); err != nil {
+		g.deny(it, err)
+		return
+	}
 	if it.txn != nil {
 		p := it.txn.proposal(it.proto)
 		g.readTransaction(it, &p.Proposal, g.now.now)
@@ -168,9 +177,57 @@ func (g *segment) readHere(it *item) {
 	}
 }
 
+// outdated says that the users have changed since the segment's commands were
+// permitted: by what a barrier has brought, on a node that was behind.
+func (g *segment) outdated() bool {
+	return !g.s.remote && g.table != nil && g.s.srv.users.raw.Load() != g.table.raw
+}
+
+// permittedStill asks again whether the user may run the command, after a barrier: what
+// was refused to a user anywhere before the command came is not given here.
+func (g *segment) permittedStill(it *item) error {
+	if !g.outdated() {
+		return nil
+	}
+	if !g.s.refreshUser() {
+		g.s.closing = true
+		return resp.ErrNoAuth
+	}
+	if g.s.needsPassword() {
+		return resp.ErrNoAuth
+	}
+	if it.txn == nil {
+		return g.s.permitted(it.decl, it.args)
+	}
+	for i := range it.txn.queue {
+		if q := &it.txn.queue[i]; q.cmd == nil {
+			if err := g.s.permittedAtExec(g.s.account, q); err != nil {
+				return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
+			}
+		}
+	}
+	return nil
+}
+
+// deny answers a command that its user may not run. What is behind it may run.
+func (g *segment) deny(it *item, err error) {
+	it.refused = true
+	if it.decl != nil {
+		g.s.rejected(it.decl)
+	}
+	g.s.writeError(g.s.out.w, wireError(err, it, g.s))
+}
+
 // forward has the leader run a write without keys. What is read afterwards here
-// must see it, so it needs a barrier of its own.
+// must see it, so it needs a barrier of its own. The leader does not ask who the
+// client is, so what this node knows of that must be up to date.
 func (g *segment) forward(it *item) {
+	if _, err := g.s.srv.rep.FollowerBarrier(g.s.ctx); err == nil {
+		if err := g.permittedStill(it); err != nil {
+			g.deny(it, err)
+			return
+		}
+	}
 	args := it.args
 	if it.txn != nil {
 		args = it.txn.encode()

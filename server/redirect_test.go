@@ -27,7 +27,7 @@ func TestOnFollower(t *testing.T) {
 		name     string
 		in       []string
 		want     string
-		barriers int // FollowerBarriers
+		barriers int // FollowerBarriers; one before each forward, so that the users are up to date
 		leader   string
 	}{
 		{"read", []string{"GET foo"}, moved, 0, "[]"},
@@ -37,9 +37,9 @@ func TestOnFollower(t *testing.T) {
 		{"session commands", []string{"PING", "WAIT 0 0"}, "+PONG\r\n-" + string(errWaitOnFollower) + "\r\n", 0, "[]"},
 		{"keyless read", []string{"DBSIZE"}, ":0\r\n", 1, "[]"},
 		{"keyless reads share a barrier", []string{"DBSIZE", "PING", "RANDOMKEY"}, ":0\r\n+PONG\r\n$-1\r\n", 1, "[]"},
-		{"keyless write", []string{"FLUSHALL"}, "+OK\r\n", 0, "[[1]]"},
-		{"a read after a keyless write", []string{"DBSIZE", "FLUSHALL", "DBSIZE"}, ":0\r\n+OK\r\n:0\r\n", 2, "[[1]]"},
-		{"keyless after keyed", []string{"SET foo 1", "FLUSHALL", "DBSIZE"}, moved + "+OK\r\n:0\r\n", 1, "[[1]]"},
+		{"keyless write", []string{"FLUSHALL"}, "+OK\r\n", 1, "[[1]]"},
+		{"a read after a keyless write", []string{"DBSIZE", "FLUSHALL", "DBSIZE"}, ":0\r\n+OK\r\n:0\r\n", 3, "[[1]]"},
+		{"keyless after keyed", []string{"SET foo 1", "FLUSHALL", "DBSIZE"}, moved + "+OK\r\n:0\r\n", 2, "[[1]]"},
 		{"after READONLY", []string{"READONLY", "GET foo", "GET bar", "SET foo 1"}, "+OK\r\n$-1\r\n$-1\r\n" + moved, 1, "[]"},
 		{"after READWRITE", []string{"READONLY", "READWRITE", "GET foo"}, "+OK\r\n+OK\r\n" + moved, 0, "[]"},
 		{"keyed in MULTI", []string{"MULTI", "SET foo 1", "EXEC"}, "+OK\r\n" + moved + abort, 0, "[]"},
@@ -47,9 +47,9 @@ func TestOnFollower(t *testing.T) {
 		{"keyed write in MULTI after READONLY", []string{"READONLY", "MULTI", "SET foo 1", "EXEC"}, "+OK\r\n+OK\r\n" + moved + abort, 0, "[]"},
 		{"keyless reads in MULTI", []string{"MULTI", "DBSIZE", "EXEC"}, queued + "*1\r\n:0\r\n", 1, "[]"},
 		{"keyless writes in MULTI", []string{"MULTI", "FLUSHALL", "PING", "DBSIZE", "EXEC"},
-			queued + "+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+PONG\r\n:0\r\n", 0, "[[2]]"},
+			queued + "+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+PONG\r\n:0\r\n", 1, "[[2]]"},
 		{"keyless writes in several databases in MULTI", []string{"MULTI", "FLUSHDB", "DBSIZE", "SELECT 1", "HELLO 3", "RANDOMKEY", "FLUSHDB", "EXEC", "RANDOMKEY"},
-			queued + strings.Repeat("+QUEUED\r\n", 5) + "*6\r\n+OK\r\n:0\r\n+OK\r\n" + strings.Replace(hello3, "$6\r\nmaster", "$7\r\nreplica", 1) + "_\r\n+OK\r\n_\r\n", 1, "[[4]]"},
+			queued + strings.Repeat("+QUEUED\r\n", 5) + "*6\r\n+OK\r\n:0\r\n+OK\r\n" + strings.Replace(hello3, "$6\r\nmaster", "$7\r\nreplica", 1) + "_\r\n+OK\r\n_\r\n", 2, "[[4]]"},
 		{"nothing in MULTI", []string{"MULTI", "EXEC"}, "+OK\r\n*0\r\n", 0, "[]"},
 	}
 	for _, tt := range tests {
@@ -126,10 +126,10 @@ func TestLocal(t *testing.T) {
 	ctx := context.Background()
 	local := here.NewLocal()
 	var other *system.NotLeaderError
-	if _, err := local.Do(ctx, []byte("GET"), []byte("k")); !errors.As(err, &other) || other.Leader != node2 {
+	if _, err := local.Do(ctx, defaultUser, []byte("GET"), []byte("k")); !errors.As(err, &other) || other.Leader != node2 {
 		t.Errorf("on a follower: %v", err)
 	}
-	if _, err := local.Do(ctx, []byte("SET"), []byte("k"), []byte("v")); !errors.As(err, &other) {
+	if _, err := local.Do(ctx, defaultUser, []byte("SET"), []byte("k"), []byte("v")); !errors.As(err, &other) {
 		t.Errorf("on a follower: %v", err)
 	}
 	local = leader.NewLocal()
@@ -138,13 +138,13 @@ func TestLocal(t *testing.T) {
 		{"SELECT 5", "+OK\r\n"}, {"HELLO 3", ""}, {"MULTI", "+OK\r\n"}, {"GET k", "$1\r\nv\r\n"}, {"DEL k", ":1\r\n"}, {"GET k", "$-1\r\n"},
 	} {
 		session := &Session{}
-		reply, err := local.Do(ctx, parseLine(t, session, tt.line+"\r\n")...)
+		reply, err := local.Do(ctx, defaultUser, parseLine(t, session, tt.line+"\r\n")...)
 		if err != nil || tt.want != "" && string(reply) != tt.want {
 			t.Errorf("%s: got %q, %v, want %q", tt.line, reply, err, tt.want)
 		}
 	}
 	leader.fake.set(func(f *fake) { f.refuse = func(int, *system.Proposal) error { return system.ErrUnknownOutcome } })
-	if _, err := local.Do(ctx, []byte("SET"), []byte("k"), []byte("v")); !errors.Is(err, system.ErrUnknownOutcome) {
+	if _, err := local.Do(ctx, defaultUser, []byte("SET"), []byte("k"), []byte("v")); !errors.Is(err, system.ErrUnknownOutcome) {
 		t.Errorf("got %v", err)
 	}
 }

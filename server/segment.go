@@ -19,11 +19,12 @@ type segment struct {
 	wait  outcome
 	now   barrier // a follower's, for the reads of this segment
 
-	next, mark int  // the first item without a reply, and where in the output its reply begins
-	data       int  // data commands, those of transactions included
-	reads      int  // data commands that only read
-	writes     bool // a data command writes
-	running    bool // flush is at work; a session command within EXEC must not begin it again
+	next, mark int        // the first item without a reply, and where in the output its reply begins
+	data       int        // data commands, those of transactions included
+	reads      int        // data commands that only read
+	writes     bool       // a data command writes
+	table      *userTable // by which the first of the data commands was permitted
+	running    bool       // flush is at work; a session command within EXEC must not begin it again
 }
 
 // item is one command of a segment: a data command, a transaction, or a reply
@@ -70,15 +71,24 @@ func (g *segment) add(args [][]byte, decl *spec.Command, silent bool) {
 	} else {
 		g.reads++
 	}
+	g.permittedBy()
 	g.data++
 	g.items = append(g.items, item{args: args, decl: decl, db: g.s.db, proto: g.s.proto(), silent: silent, prop: -1})
 }
 
 // addExec appends a transaction.
 func (g *segment) addExec(t *transaction, silent bool) {
+	g.permittedBy()
 	g.writes = g.writes || t.writes
 	g.data += t.data
 	g.items = append(g.items, item{txn: t, db: t.db, proto: g.s.proto(), silent: silent, prop: -1})
+}
+
+// permittedBy notes the users by which a command that is added was permitted.
+func (g *segment) permittedBy() {
+	if g.data == 0 {
+		g.table = g.s.table
+	}
 }
 
 // localWriter is where a reply made here goes: straight to the output while

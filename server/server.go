@@ -36,12 +36,15 @@ type Options struct {
 	Unprotected bool
 	// TLS is what CONFIG GET shows of it; nil where the listeners speak plaintext.
 	TLS *TLSSettings
-	// RequirePass is the password that clients must give; empty: none.
+	// RequirePass is the default user's password as long as the log says nothing of
+	// it; empty: none.
 	RequirePass string
-	MaxClients  int
-	Timeout     time.Duration // closes clients that are idle for so long; 0: never
-	KeepAlive   time.Duration // between TCP keepalives; negative: none
-	MaxBulk     int64         // proto-max-bulk-len
+	// UsersFile is where the node keeps the users that were in force last; empty: nowhere.
+	UsersFile  string
+	MaxClients int
+	Timeout    time.Duration // closes clients that are idle for so long; 0: never
+	KeepAlive  time.Duration // between TCP keepalives; negative: none
+	MaxBulk    int64         // proto-max-bulk-len
 	// MaxCommand is the size in bytes that a command, or the commands of a
 	// transaction together, may have. It must not exceed what the log takes.
 	MaxCommand  int64
@@ -74,6 +77,7 @@ type Server struct {
 	peak     atomic.Uint64 // used_memory_peak
 	startup  uint64        // used_memory_startup
 	saver    saver
+	users    users
 	slowlog  slowlog
 	tally    tally
 	log      *slog.Logger
@@ -128,6 +132,12 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 	s.ctx, s.cut = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()
+	last, err := lastUsers(o.UsersFile)
+	if err != nil {
+		s.log.Error("the users that were in force last cannot be read; those in the log are in force once this node has caught up", "error", err)
+	}
+	s.users.init(s.catalog.all, o.RequirePass, last)
+	m.OnUsers(s.users.learn)
 	return s
 }
 
@@ -145,6 +155,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	if s.listeners = append(s.listeners, ln); len(s.listeners) == 1 {
 		s.work.Go(s.watchMemory)
+		s.work.Go(s.watchUsers)
 	}
 	s.mu.Unlock()
 	defer ln.Close()

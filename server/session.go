@@ -33,8 +33,10 @@ type Session struct {
 	cancel context.CancelFunc
 
 	db        int
-	authed    bool // a password was given, or none was asked for when it connected
-	readonly  bool // READONLY: keyed reads are answered here, even on a follower
+	account   *account
+	table     *userTable // that account is from; nil for a remote session
+	authed    bool       // a password was given, or none was asked for when it connected
+	readonly  bool       // READONLY: keyed reads are answered here, even on a follower
 	replies   replyMode
 	loud      bool // this command's reply is not left out: CLIENT REPLY ON
 	armed     bool // the connection has a read deadline
@@ -71,6 +73,8 @@ type about struct {
 	readonly atomic.Bool
 	noEvict  atomic.Bool
 	noTouch  atomic.Bool
+	account  atomic.Pointer[account]
+	spared   atomic.Bool // its own command deletes its user: it gets its reply
 
 	mu      sync.Mutex
 	name    string // guarded by mu
@@ -98,7 +102,7 @@ func newSession(srv *Server, conn net.Conn) *Session {
 	s.about.active.Store(now.UnixMilli())
 	s.about.multi.Store(-1)
 	s.about.proto.Store(2)
-	s.authed = conn == nil || srv.settings.password.Load() == nil
+	s.beDefault()
 	if conn != nil {
 		s.id = srv.sessions.nextID()
 		s.in = guard.NewReader(conn)
@@ -136,10 +140,6 @@ func (s *Session) limits() guard.Limits {
 		MaxCommand:      s.srv.settings.maxCommand.Load(),
 		Unauthenticated: s.needsPassword(),
 	}
-}
-
-func (s *Session) needsPassword() bool {
-	return !s.authed && s.srv.settings.password.Load() != nil
 }
 
 // setIdleDeadline arms the timeout setting. The stopping check comes after it, so

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"sync/atomic"
 	"time"
 )
@@ -10,44 +8,13 @@ import (
 // settings are what CONFIG SET may change while the server runs. Every field may
 // be read and written from any goroutine.
 type settings struct {
-	password    atomic.Pointer[password] // nil: no password is asked for
-	protected   atomic.Bool              // protected-mode: without a password only this machine's clients are served
+	protected   atomic.Bool // protected-mode: without a password only this machine's clients are served
 	maxClients  atomic.Int64
 	timeout     atomic.Int64 // seconds that a client may be idle; 0: for ever
 	keepAlive   atomic.Int64 // seconds between TCP keepalives; 0: none
 	maxBulk     atomic.Int64 // proto-max-bulk-len, bytes
 	maxCommand  atomic.Int64 // bytes of one command, and of one transaction
 	outputLimit atomic.Int64 // bytes of messages that may wait for a slow client
-}
-
-// password is a password and its digest, so that comparing takes the same time
-// whatever is sent.
-type password struct {
-	text   string
-	digest [sha256.Size]byte
-}
-
-// setPassword changes the password; an empty one means that none is asked for.
-func (s *settings) setPassword(text string) {
-	if text == "" {
-		s.password.Store(nil)
-		return
-	}
-	s.password.Store(&password{text: text, digest: sha256.Sum256([]byte(text))})
-}
-
-// requirePass returns the password as CONFIG GET shows it.
-func (s *settings) requirePass() string {
-	if p := s.password.Load(); p != nil {
-		return p.text
-	}
-	return ""
-}
-
-// matches compares in constant time.
-func (p *password) matches(text []byte) bool {
-	digest := sha256.Sum256(text)
-	return subtle.ConstantTimeCompare(p.digest[:], digest[:]) == 1
 }
 
 // The defaults are Redis's, but for maxCommand, which the log demands.
@@ -62,7 +29,6 @@ const (
 
 // apply sets what the options say, and the defaults where they say nothing.
 func (s *settings) apply(o *Options) {
-	s.setPassword(o.RequirePass)
 	s.protected.Store(!o.Unprotected)
 	s.maxClients.Store(orDefault(int64(o.MaxClients), defaultMaxClients))
 	s.timeout.Store(int64(o.Timeout / time.Second))

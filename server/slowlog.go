@@ -97,6 +97,22 @@ func hideSecrets(args [][]byte) [][]byte {
 				from, to = i+1, min(i+3, len(args))
 			}
 		}
+	case name == "ACL" && len(args) > 2:
+		switch upper(args[1]) {
+		case "SETUSER":
+			from, to = 2, len(args) // as Redis, which hides the name too
+		case "DRYRUN":
+			if len(args) > 3 {
+				return append(slices.Clone(args[:3]), hideSecrets(args[3:])...)
+			}
+		}
+	case name == "MIGRATE":
+		for i := 6; i < len(args) && upper(args[i]) != "KEYS"; i++ {
+			if word := upper(args[i]); word == "AUTH" || word == "AUTH2" {
+				from, to = i+1, min(i+1+len(word)-3, len(args))
+				break
+			}
+		}
 	case name == "CONFIG" && len(args) > 3:
 		for i := 2; i+1 < len(args); i += 2 {
 			if upper(args[i]) == "REQUIREPASS" {

@@ -21,11 +21,16 @@ type command struct {
 	// in the same pipeline nor has to wait for their outcome: it may run while
 	// those still wait to be proposed with the ones behind it.
 	early bool
+	// late, where it is set, says of an early command that this call is not.
+	late func(args [][]byte) bool
 	// immediate commands run inside MULTI too, instead of being queued.
 	immediate bool
 	// deferred says that the segment writes the reply, in its turn: run gets no
 	// Writer, and only its error is answered at once (EXEC).
 	deferred bool
+	// denied marks what stands in a transaction for a command that its user may not
+	// run: it needs no permission to say so.
+	denied bool
 }
 
 // sessionCommands joins the lists; each file of commands has one.
@@ -43,6 +48,7 @@ func sessionCommands() []command {
 		clientCommands(),
 		configCommands(),
 		slowlogCommands(),
+		aclCommands(),
 	}
 	var all []command
 	for _, l := range lists {

@@ -6,6 +6,7 @@ import (
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
+	"github.com/raftkv/raftkv/server/acl"
 )
 
 // transaction is what a client has queued since MULTI. Its data commands become
@@ -82,33 +83,97 @@ func (s *Session) foresee(q queued) {
 	if q.cmd == nil {
 		return
 	}
-	switch q.decl.Name {
-	case declSelect.Name:
-		if db, err := parseDB(q.args[1]); err == nil {
-			s.txn.selected = db
-		}
-	case declHello.Name:
+	if db, ok := q.selects(); ok {
+		s.txn.selected = db
+	}
+	if q.decl.Name == declHello.Name {
 		if h, err := s.parseHello(q.args); err == nil && h.proto != 0 {
 			s.txn.proto = h.proto
 		}
 	}
 }
 
+// selects is the database that the command chooses, if it is a SELECT that will do so.
+func (q *queued) selects() (db int, ok bool) {
+	if q.decl.Name != declSelect.Name {
+		return 0, false
+	}
+	db, err := parseDB(q.args[1])
+	return db, err == nil
+}
+
 // note takes up a command, and what EXEC must know of it.
 func (t *transaction) note(q queued) {
 	t.size += argBytes(q.args)
+	if q.cmd == nil {
+		q.db, q.proto = t.selected, t.proto
+	}
+	t.queue = append(t.queue, q)
+	t.count(q)
+}
+
+// count is what EXEC must know of a command in the queue.
+func (t *transaction) count(q queued) {
 	if q.cmd != nil {
 		t.own++
-		t.queue = append(t.queue, q)
 		return
 	}
-	q.db, q.proto = t.selected, t.proto
-	t.queue = append(t.queue, q)
 	t.data++
 	t.writes = t.writes || q.decl.Kind == spec.Write
 	if key, ok := spec.FirstKey(q.decl, q.args); ok && !t.keyed {
 		t.keyed, t.firstKey = true, key
 	}
+}
+
+// judge looks at EXEC once more whether the user may run what was queued, as rules can
+// have changed since, or a queued AUTH will have made it another user. What it may not
+// run becomes a command that is answered so; the rest is done, as in Redis.
+func (s *Session) judge(t *transaction) {
+	a, denied, db := s.account, false, t.db
+	for i := range t.queue {
+		q := &t.queue[i]
+		if q.cmd != nil {
+			a = s.foreseeUser(a, q)
+			if n, ok := q.selects(); ok && a.Check(q.decl, q.args).Reason == acl.Allowed {
+				db = n
+			}
+			continue
+		}
+		q.db = db // a SELECT that is refused now chooses nothing
+		if a.All() {
+			continue
+		}
+		if err := s.permittedAtExec(a, q); err != nil {
+			denied = true
+			q.cmd = &command{Command: *q.decl, run: func(*Session, [][]byte, *resp.Writer) error { return err }, denied: true}
+		}
+	}
+	if !denied {
+		return
+	}
+	t.data, t.own, t.writes, t.keyed, t.firstKey = 0, 0, false, false, nil
+	for _, q := range t.queue {
+		t.count(q)
+	}
+}
+
+// foreseeUser says who the session will be after a queued command.
+func (s *Session) foreseeUser(a *account, q *queued) *account {
+	switch {
+	case q.decl.Name == declAuth.Name && q.decl.Container == "" && (len(q.args) == 2 || len(q.args) == 3):
+		user := []byte(defaultUser)
+		if len(q.args) == 3 {
+			user = q.args[1]
+		}
+		if b, ok := s.srv.knows(user, q.args[len(q.args)-1]); ok {
+			return b
+		}
+	case q.decl.Name == declHello.Name:
+		if h, _ := s.parseHello(q.args); h.account != nil {
+			return h.account
+		}
+	}
+	return a
 }
 
 // empty says that nothing of the transaction concerns the keyspace.
@@ -170,7 +235,14 @@ func (s *Session) runQueued(q *queued, w *resp.Writer) {
 	s.executing = true
 	defer func() { s.executing = false }()
 	mark := w.Mark()
-	if err := q.cmd.run(s, q.args, w); err != nil {
+	var err error
+	if !q.cmd.denied && !s.account.All() {
+		err = s.permittedAtExec(s.account, q)
+	}
+	if err == nil {
+		err = q.cmd.run(s, q.args, w)
+	}
+	if err != nil {
 		w.Truncate(mark)
 		s.writeError(w, wireError(err, nil, s))
 	}
@@ -248,6 +320,7 @@ func cmdExec(s *Session, _ [][]byte, _ *resp.Writer) error {
 	if t.dirty {
 		return resp.ErrExecAbort
 	}
+	s.judge(t)
 	if len(t.watches) > 0 && !t.keyed {
 		t.keyed, t.firstKey = true, t.watches[0].Key
 	}

@@ -40,7 +40,7 @@ func localDo(t *testing.T, s *testServer, words ...string) string {
 	for i, w := range words {
 		args[i] = []byte(w)
 	}
-	reply, err := s.NewLocal().Do(context.Background(), args...)
+	reply, err := s.NewLocal().Do(context.Background(), defaultUser, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

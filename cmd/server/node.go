@@ -168,7 +168,7 @@ func (p *process) makeServers() {
 	p.server = server.New(server.Options{
 		NodeID: p.cfg.NodeID, Version: p.ver, Commit: p.build, ConfigFile: p.cfg.ConfigFile,
 		DataDir: absolute(p.cfg.DataDir), Unprotected: p.cfg.ProtectedMode == "no", TLS: p.secrets.shown(p.cfg),
-		RequirePass: string(p.cfg.RequirePass), MaxClients: p.share.redis,
+		RequirePass: string(p.cfg.RequirePass), UsersFile: filepath.Join(absolute(p.cfg.DataDir), "users.json"), MaxClients: p.share.redis,
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
 		Slowlog: &server.Slowlog{SlowerThan: p.cfg.SlowlogSlower, MaxLen: p.cfg.SlowlogLen},
@@ -177,7 +177,7 @@ func (p *process) makeServers() {
 	p.watch()
 	p.http = httpapi.New(httpapi.Options{
 		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(),
-		Denies: p.server.Denies, Password: p.server.Password,
+		Denies: p.server.Denies, Users: p.server,
 		MaxValue: p.server.MaxValue, CheckID: config.CheckNodeID, CheckAddress: config.CheckDialable,
 		Secure: p.secrets.clients != nil, MaxConnections: p.share.http, Logger: p.log,
 	})

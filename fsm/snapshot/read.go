@@ -43,6 +43,7 @@ type loader struct {
 	counter   uint64
 	members   []system.Member
 	departed  []system.Departure
+	users     *system.Users
 	seen      [2][keyspace.Databases]bool // databases and their creations
 	key, text []byte                      // for what lies over several chunks
 }
@@ -56,6 +57,8 @@ func (l *loader) section(tag byte) bool {
 		l.readMembers()
 	case tag == secDeparted:
 		l.readDeparted()
+	case tag == secUsers:
+		l.readUsers()
 	case tag == secDatabase:
 		l.database()
 	case tag == secCreated:
@@ -111,6 +114,18 @@ func (l *loader) readDeparted() {
 	l.departed = []system.Departure{}
 	for i := uint64(0); i < n && l.err == nil; i++ {
 		l.departed = append(l.departed, system.Departure{ID: l.string(), Dir: l.string()})
+	}
+}
+
+func (l *loader) readUsers() {
+	if l.users != nil {
+		l.corrupt("it has its users twice")
+		return
+	}
+	l.users = &system.Users{Revision: l.number()}
+	n := l.number()
+	for i := uint64(0); i < n && l.err == nil; i++ {
+		l.users.List = append(l.users.List, system.User{Name: l.string(), Rules: l.string(), Born: l.number()})
 	}
 }
 
@@ -220,6 +235,9 @@ func (l *loader) expectEOF() {
 
 func (l *loader) finish() {
 	state, err := system.NewState(l.clusterID, l.version, l.members, l.departed)
+	if err == nil {
+		state, err = state.WithUsers(l.users)
+	}
 	if err != nil {
 		l.corrupt(err.Error())
 		return

@@ -28,6 +28,7 @@ const (
 	secDatabase = 3 // database, count of keys, then each key: see item in write.go
 	secCreated  = 4 // database, then (bucket + 1, version) up to the section's end; bucket + 1 = 0 is the whole database
 	secDeparted = 5 // count, then of each former member: id, data directory; at most 65,536 ids with the members'
+	secUsers    = 7 // revision, count, then of each user: name, rules, the revision that made it
 )
 
 // The flags of a chunk.

@@ -18,6 +18,7 @@ func Write(w io.Writer, s *Frozen) (int64, error) {
 	c.header(s)
 	c.members(s)
 	c.departed(s)
+	c.users(s)
 	for _, db := range s.Keys.Databases() {
 		c.database(s.Keys, db)
 		c.created(s.Keys, db)
@@ -146,6 +147,24 @@ func (c *chunkWriter) departed(s *Frozen) {
 	for _, d := range departed {
 		put(c, d.ID)
 		put(c, d.Dir)
+	}
+	c.end()
+}
+
+// users writes the users, if one was ever changed. The section is not optional: a
+// program that passed over it would let anybody in.
+func (c *chunkWriter) users(s *Frozen) {
+	users := s.System.Users()
+	if users == nil {
+		return
+	}
+	c.begin(secUsers)
+	c.number(users.Revision)
+	c.number(uint64(len(users.List)))
+	for _, u := range users.List {
+		put(c, u.Name)
+		put(c, u.Rules)
+		c.number(u.Born)
 	}
 	c.end()
 }

@@ -19,6 +19,7 @@ type State struct {
 	version  uint64
 	members  []Member    // ordered by ID
 	departed []Departure // ordered by ID; grows, never shrinks
+	users    *Users      // nil until the first change of a user
 }
 
 // maxIDs is how many ids a cluster can use in its life, those in use included: what
@@ -190,6 +191,8 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 		return s.dropMember(words[0]), nil
 	case name == cmdAudit && len(words) == 2:
 		return s, nil
+	case IsUsersSet(args):
+		return s.setUsers(words)
 	}
 	return s, fmt.Errorf("unknown system command %s of %d words", strconv.Quote(name), len(args))
 }
@@ -206,7 +209,7 @@ func (s *State) initCluster(uuid string) (*State, error) {
 	case have != "":
 		return s, fmt.Errorf("the cluster is %s already", have)
 	}
-	return &State{clusterID: uuid, version: FirstVersion, members: s.Members(), departed: s.Departures()}, nil
+	return &State{clusterID: uuid, version: FirstVersion, members: s.Members(), departed: s.Departures(), users: s.Users()}, nil
 }
 
 func (s *State) setMember(m Member) (*State, error) {
@@ -259,7 +262,7 @@ func (s *State) dropMember(id string) *State {
 }
 
 func (s *State) with(members []Member, departed []Departure) *State {
-	return &State{clusterID: s.ClusterID(), version: s.Version(), members: members, departed: departed}
+	return &State{clusterID: s.ClusterID(), version: s.Version(), members: members, departed: departed, users: s.Users()}
 }
 
 // find says where the member of that id stands, or would stand.

@@ -1,5 +1,5 @@
 // Package system is the replicated state that is not keys: the cluster's
-// identity and version, its members and their addresses. It also holds the words
+// identity and version, its members and their addresses, its users. It also holds the words
 // that server and cluster share, so that neither imports the other.
 package system
 

@@ -1,31 +1,66 @@
 package httpapi
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/http"
 	"strings"
 )
+
+// Users says who may be here, and what each may do. *server.Server has it.
+type Users interface {
+	// Open says that who gives no password is the default user.
+	Open() bool
+	// Authenticate says whether a user's password is right; client is where the request
+	// came from, for the log of refusals. It takes as long whatever is wrong.
+	Authenticate(user, password, client string) bool
+	// Permits says whether a user may run a command; the error is Redis's.
+	Permits(user string, words ...string) error
+}
 
 // denied is the answer of protected mode to those outside, in the sense of Redis's.
 const denied = "this node is in protected mode: no password is set, so only clients on its own machine are served; " +
 	"set a password there with CONFIG SET requirepass, or allow it with CONFIG SET protected-mode no, or start it with --requirepass or --protected-mode no"
 
-// authorized says whether the request carries the password, or none is needed.
-func (s *Server) authorized(r *http.Request) bool {
-	want := s.Password()
-	if want == "" {
-		return true
-	}
-	if user, pass, ok := r.BasicAuth(); ok {
-		return samePassword(pass, want) && (user == "" || user == "default")
-	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.EqualFold(scheme, "Bearer") && samePassword(token, want)
+const defaultUser = "default"
+
+type userKey struct{}
+
+// userOf is the user that a request was authenticated as.
+func userOf(r *http.Request) string {
+	user, _ := r.Context().Value(userKey{}).(string)
+	return user
 }
 
-// samePassword takes the same time whatever the two share, length included.
-func samePassword(got, want string) bool {
-	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(g[:], w[:]) == 1
+// authenticate says whose request it is: of who gives no password, the default user's,
+// where that needs none.
+func (s *Server) authenticate(r *http.Request) (user string, ok bool) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return defaultUser, s.Users.Open()
+	}
+	if user, pass, ok := r.BasicAuth(); ok {
+		if user == "" {
+			user = defaultUser
+		}
+		return user, s.Users.Authenticate(user, pass, r.RemoteAddr)
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return defaultUser, s.Users.Open()
+	}
+	// A token with a colon may be the default user's password all the same.
+	if user, pass, both := strings.Cut(token, ":"); both && s.Users.Authenticate(user, pass, r.RemoteAddr) {
+		return user, true
+	}
+	return defaultUser, s.Users.Authenticate(defaultUser, token, r.RemoteAddr)
+}
+
+// as is h for those who may run a command that does the same.
+func (s *Server) as(h http.HandlerFunc, words ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Users.Permits(userOf(r), words...); err != nil {
+			s.refuse(w, err)
+			return
+		}
+		h(w, r)
+	}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/raftkv/raftkv/fsm/system"
 )
 
-// Executor runs one command as a connection without a name would, and returns its
-// reply in RESP form (2 or 3). It is safe for concurrent use. When ctx ends it gives
+// Executor runs one command for a user, as a connection without a name would, and
+// returns its reply in RESP form (2 or 3). It is safe for concurrent use. When ctx ends it gives
 // up what changes nothing; a write it starts, it sees through.
 type Executor interface {
-	Do(ctx context.Context, args ...[]byte) ([]byte, error)
+	Do(ctx context.Context, user string, args ...[]byte) ([]byte, error)
 }
 
 // Cluster is what HTTP asks of the node about the others; server.Replicator has it.
@@ -43,8 +43,8 @@ type Options struct {
 	Metrics http.Handler
 	// Denies says whether protected mode refuses a client of that address, host:port.
 	Denies func(client string) bool
-	// Password is the current requirepass, "" for none.
-	Password func() string
+	// Users says who may be here, and what each may do.
+	Users Users
 	// MaxValue is the size in bytes of the largest value that fits under a key of
 	// so many bytes.
 	MaxValue func(key int) int64
@@ -145,24 +145,26 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusForbidden, denied)
 		return
 	}
-	if !s.authorized(r) {
+	user, ok := s.authenticate(r)
+	if !ok {
 		w.Header().Set("WWW-Authenticate", `Basic realm="raftkv"`)
-		writeError(w, http.StatusUnauthorized, "a password is needed: as Basic (user \"default\" or none) or as Bearer")
+		writeError(w, http.StatusUnauthorized, "user and password are needed: as Basic (no user: \"default\"), or as Bearer user:password or password")
 		return
 	}
+	r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
 	if key, ok := strings.CutPrefix(path, "/key/"); ok {
 		s.key(w, r, key)
 		return
 	}
 	switch path {
 	case "/join":
-		s.only(w, r, s.join, http.MethodPost)
+		s.only(w, r, s.as(s.join, "RAFT.JOIN", "id", "address"), http.MethodPost)
 	case "/leave":
-		s.only(w, r, s.leave, http.MethodPost)
+		s.only(w, r, s.as(s.leave, "RAFT.LEAVE"), http.MethodPost)
 	case "/status":
-		s.only(w, r, s.status, http.MethodGet, http.MethodHead)
+		s.only(w, r, s.as(s.status, "RAFT.STATUS"), http.MethodGet, http.MethodHead)
 	case "/metrics":
-		s.only(w, r, s.Metrics.ServeHTTP, http.MethodGet, http.MethodHead)
+		s.only(w, r, s.as(s.Metrics.ServeHTTP, "INFO"), http.MethodGet, http.MethodHead)
 	default:
 		writeError(w, http.StatusNotFound, "no such path: there are /key/{key}, /join, /leave, /status, /healthz, /readyz and /metrics")
 	}

@@ -13,12 +13,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
 )
 
 // node is a node in memory: a map of strings, and a membership that a test sets.
@@ -34,12 +36,38 @@ type node struct {
 	member   error
 	joined   system.JoinRequest
 	left     []string
-	password string
+	password string // of the default user, who may do everything; empty: none
+	users    map[string]user
 	denied   func(client string) bool // nil: nobody is
 	maxValue int64
 }
 
-func (n *node) Do(_ context.Context, args ...[]byte) ([]byte, error) {
+// user is somebody else than the default user.
+type user struct {
+	password string
+	may      []string
+}
+
+func (n *node) Open() bool { return n.password == "" }
+
+func (n *node) Authenticate(name, password, _ string) bool {
+	if u, ok := n.users[name]; ok {
+		return u.password == password
+	}
+	return name == "default" && (n.password == "" || n.password == password)
+}
+
+func (n *node) Permits(name string, words ...string) error {
+	if u, ok := n.users[name]; ok && !slices.Contains(u.may, words[0]) {
+		return resp.Error("NOPERM no " + words[0])
+	}
+	return nil
+}
+
+func (n *node) Do(_ context.Context, user string, args ...[]byte) ([]byte, error) {
+	if err := n.Permits(user, string(args[0])); err != nil {
+		return []byte("-" + err.Error() + "\r\n"), nil
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.answer != nil {
@@ -115,7 +143,7 @@ func start(t *testing.T, n *node) string {
 		Executor: n, Cluster: n,
 		Metrics:        http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metrics here") }),
 		Denies:         func(client string) bool { return n.denied != nil && n.denied(client) },
-		Password:       func() string { return n.password },
+		Users:          n,
 		MaxValue:       func(key int) int64 { return n.maxValue - int64(key) },
 		CheckID:        func(id string) error { return checked(id, " ") },
 		CheckAddress:   func(addr string) error { return checked(addr, "nonsense") },
@@ -563,7 +591,7 @@ func TestPassword(t *testing.T) {
 		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+pass))
 	}
 	for _, path := range []string{"/key/k", "/status", "/metrics", "/join", "/nonsense"} {
-		res := expect(t, "GET", url+path, "", 401, `{"error":"a password is needed…`)
+		res := expect(t, "GET", url+path, "", 401, `{"error":"user and password are needed…`)
 		if res.Header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%s: no WWW-Authenticate", path)
 		}
@@ -576,6 +604,40 @@ func TestPassword(t *testing.T) {
 	}
 	n.password = "" // CONFIG SET takes effect at once
 	expect(t, "GET", url+"/metrics", "", 200, "metrics here")
+}
+
+// TestUsers: every path asks whether the user may run the command that does the same.
+func TestUsers(t *testing.T) {
+	n := &node{password: "s3cret", users: map[string]user{
+		"reader": {"pa:ss", []string{"GET"}}, "boss": {"b", []string{"RAFT.JOIN", "RAFT.LEAVE", "RAFT.STATUS", "INFO"}},
+	}}
+	url := start(t, n)
+	n.keys["k"] = "v"
+	basic := func(user, pass string) string {
+		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+pass))
+	}
+	const join = `{"node_id":"n2","raft_address":"h:1"}`
+	for _, tt := range []struct {
+		method, path, body string
+		reader, boss       int
+	}{
+		{"GET", "/key/k", "", 200, 403},
+		{"PUT", "/key/k", `{"value":"v"}`, 403, 403},
+		{"DELETE", "/key/k", "", 403, 403},
+		{"GET", "/status", "", 403, 200},
+		{"GET", "/metrics", "", 403, 200},
+		{"POST", "/join", join, 403, 200},
+		{"POST", "/leave", `{"node_id":"n2"}`, 403, 200},
+		{"GET", "/healthz", "", 200, 200},
+	} {
+		expect(t, tt.method, url+tt.path, tt.body, tt.reader, `…`, basic("reader", "pa:ss"))
+		expect(t, tt.method, url+tt.path, tt.body, tt.reader, `…`, "Authorization: Bearer reader:pa:ss")
+		expect(t, tt.method, url+tt.path, tt.body, tt.boss, `…`, "Authorization: Bearer boss:b")
+	}
+	expect(t, "PUT", url+"/key/k", `{"value":"v"}`, 403, `{"error":"NOPERM no SET"}`, basic("reader", "pa:ss"))
+	for _, bad := range []string{basic("reader", "b"), basic("nobody", "b"), "Authorization: Bearer reader", "Authorization: Bearer reader:", "Authorization: Bearer b"} {
+		expect(t, "GET", url+"/key/k", "", 401, `{"error":"user and password are needed…`, bad)
+	}
 }
 
 // TestBrowsersElsewhere: a web page of another origin cannot change a thing.

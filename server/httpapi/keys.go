@@ -113,7 +113,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, key string, args ...
 	defer cancel()
 	// Twice: this node may become the leader just after it has refused.
 	for range 2 {
-		raw, err := s.Executor.Do(ctx, args...)
+		raw, err := s.Executor.Do(ctx, userOf(r), args...)
 		if err == nil {
 			rep, err = parseReply(raw)
 		}

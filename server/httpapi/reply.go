@@ -117,6 +117,8 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 func (s *Server) refuseReply(w http.ResponseWriter, e resp.Error) {
 	word, _, _ := strings.Cut(string(e), " ")
 	switch {
+	case word == "NOPERM":
+		writeError(w, http.StatusForbidden, string(e))
 	case word == "WRONGTYPE":
 		writeError(w, http.StatusConflict, string(e))
 	case word == "CLUSTERDOWN", word == "TRYAGAIN", word == "LOADING":

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/raftkv/raftkv/fsm/system"
+)
+
+// A node that has just started does not know yet what the log says, and must not let
+// anybody in who could not come in before: so it keeps, beside the log, what was in
+// force last. Nothing is lost with the file but that.
+
+// lastUsers reads the file, nil where there is none.
+func lastUsers(path string) (*system.Users, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var u *system.Users
+	if err := json.Unmarshal(text, &u); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// keepUsers writes the file, if it is not the same as before.
+func (s *Server) keepUsers(u *system.Users) {
+	if s.opts.UsersFile == "" || u.At() == s.users.kept {
+		return
+	}
+	if err := writeUsers(s.opts.UsersFile, u); err != nil {
+		s.log.Warn("the users cannot be kept beside the log; they are in the log all the same", "error", err)
+		return
+	}
+	s.users.kept = u.At()
+}
+
+// writeUsers replaces the file, all or nothing.
+func writeUsers(path string, u *system.Users) error {
+	text, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}
