@@ -69,7 +69,8 @@ func TestCollectorFollowsTheHeap(t *testing.T) {
 			dropped = make([]byte, piece)
 		}
 		_, _, to := heap()
-		if got, most := to-from, garbage/headroom(live)+2; got == 0 || got > most {
+		// On a busy machine cycles begin early. Go's own setting has 100 for the small heap.
+		if got, most := to-from, 2*garbage/headroom(live)+2; got == 0 || got > most {
 			t.Errorf("%d bytes alive: %d collections for %d bytes of garbage, want 1 to %d", live, got, garbage, most)
 		}
 	}
