@@ -255,7 +255,7 @@ func TestSecureForgedEntriesNeedACertificate(t *testing.T) {
 	}
 	entry := bufferConn{Buffer: &bytes.Buffer{}}
 	w := raftWriter{conn: entry}
-	w.send(w.begin().request(&raft.AppendEntriesRequest{Term: 99, Leader: []byte("node2"), Entries: []*raft.Log{{Index: 1, Term: 99, Data: []byte("forged")}}}))
+	w.send(w.begin().request(&raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ID: []byte("node2"), Addr: []byte("node2")}, Term: 99, Entries: []*raft.Log{{Index: 1, Term: 99, Data: []byte("forged")}}}))
 	s.Write(append(msg, entry.Bytes()...)) // TLS 1.3 lets it go before the other side has looked
 	if got, err := io.ReadAll(s); len(got) > 0 || err == nil {
 		t.Errorf("it was answered %q, %v", got, err)

@@ -43,6 +43,8 @@ type loader struct {
 	counter   uint64
 	members   []system.Member
 	departed  []system.Departure
+	tokens    []system.Token              // nil before its section
+	needed    bool                        // who joins needs a token
 	seen      [2][keyspace.Databases]bool // databases and their creations
 	key, text []byte                      // for what lies over several chunks
 }
@@ -56,6 +58,8 @@ func (l *loader) section(tag byte) bool {
 		l.readMembers()
 	case tag == secDeparted:
 		l.readDeparted()
+	case tag == secTokens:
+		l.readTokens()
 	case tag == secDatabase:
 		l.database()
 	case tag == secCreated:
@@ -111,6 +115,19 @@ func (l *loader) readDeparted() {
 	l.departed = []system.Departure{}
 	for i := uint64(0); i < n && l.err == nil; i++ {
 		l.departed = append(l.departed, system.Departure{ID: l.string(), Dir: l.string()})
+	}
+}
+
+func (l *loader) readTokens() {
+	if l.tokens != nil {
+		l.corrupt("it has its join tokens twice")
+		return
+	}
+	l.needed = l.flag(flagNeeded, "list of join tokens")
+	n := l.number()
+	l.tokens = []system.Token{}
+	for i := uint64(0); i < n && l.err == nil; i++ {
+		l.tokens = append(l.tokens, system.Token{Hash: l.string(), Expires: l.signed()})
 	}
 }
 
@@ -220,6 +237,9 @@ func (l *loader) expectEOF() {
 
 func (l *loader) finish() {
 	state, err := system.NewState(l.clusterID, l.version, l.members, l.departed)
+	if err == nil && l.tokens != nil {
+		state, err = state.WithTokens(l.tokens, l.needed)
+	}
 	if err != nil {
 		l.corrupt(err.Error())
 		return
