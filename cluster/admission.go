@@ -88,7 +88,9 @@ func (n *Node) askSeeds(id *identity) (reasons string, final error) {
 	var all []string
 	for _, seed := range n.seeds(id) {
 		ctx, cancel := context.WithTimeout(n.ctx, 3*adminWait)
-		err := n.askAddr(ctx, seed, request{kind: kindJoin, body: system.JoinRequest{ID: n.cfg.NodeID, Raft: n.trans.Addr(), Learner: id.Learner}})
+		err := n.askAddr(ctx, seed, request{kind: kindJoin, body: system.JoinRequest{
+			ID: n.cfg.NodeID, Raft: n.trans.Addr(), Learner: id.Learner, Token: n.cfg.JoinToken,
+		}})
 		cancel()
 		var refused *system.RefusedError
 		switch {

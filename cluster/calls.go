@@ -34,6 +34,8 @@ const (
 	kindSpool      // the leader is to lay its state ready
 	kindChunk      // a part of it
 	kindSuccession // what a voter knows of the end of a leader
+	kindInvite     // a member passes on that an operator has a node added
+	kindToken      // join tokens
 )
 
 // handleCalls sets the handlers of all kinds.
@@ -51,6 +53,12 @@ func (n *Node) handleCalls() {
 	})
 	handle(n, kindJoin, true, func(ctx context.Context, r *system.JoinRequest) (any, error) {
 		return struct{}{}, n.answerJoin(ctx, *r)
+	})
+	handle(n, kindInvite, false, func(ctx context.Context, r *system.JoinRequest) (any, error) {
+		return struct{}{}, n.Join(ctx, *r)
+	})
+	handle(n, kindToken, false, func(ctx context.Context, r *tokenRequest) (any, error) {
+		return struct{}{}, n.tokenHere(ctx, *r)
 	})
 	handle(n, kindPledge, true, func(_ context.Context, r *pledgeRequest) (any, error) { return n.pledge(*r) })
 	handle(n, kindLeave, false, func(ctx context.Context, r *target) (any, error) {

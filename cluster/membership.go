@@ -72,15 +72,24 @@ func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
 	return n.self(), nil
 }
 
-// Join adds a node; see server.Replicator.
+// Join adds a node for an operator; see server.Replicator.
 func (n *Node) Join(ctx context.Context, r system.JoinRequest) error {
+	return n.admit(ctx, admission{r, false})
+}
+
+// admit has the leader add a node.
+func (n *Node) admit(ctx context.Context, r admission) error {
 	if err := system.CheckNodeID(r.ID); err != nil {
 		return refusedForGood("%v", err)
 	}
 	if host, port, err := net.SplitHostPort(r.Raft); err != nil || host == "" || port == "" || port == "0" {
 		return refusedf("bad Raft address %q: host:port is needed", r.Raft)
 	}
-	return n.atLeader(ctx, kindJoin, r, func(ctx context.Context) error { return n.joinHere(ctx, r) })
+	kind := kindInvite
+	if r.asked {
+		kind = kindJoin
+	}
+	return n.atLeader(ctx, kind, r.JoinRequest, func(ctx context.Context) error { return n.joinHere(ctx, r) })
 }
 
 // answerJoin serves a node that asks for admission, or a member that passes on a
@@ -92,13 +101,13 @@ func (n *Node) answerJoin(ctx context.Context, r system.JoinRequest) error {
 			return refusedf("%s is itself waiting to join a cluster", n.cfg.NodeID)
 		}
 	}
-	return n.Join(ctx, r)
+	return n.admit(ctx, admission{r, true})
 }
 
 // joinHere adds a node, on the leader: pledge, learner, voter once it has caught
 // up. Each step can be repeated, and the last is the reconciler's, so that a
 // leader that dies half way leaves nothing that the next does not finish.
-func (n *Node) joinHere(ctx context.Context, r system.JoinRequest) error {
+func (n *Node) joinHere(ctx context.Context, r admission) error {
 	if err := n.addLearner(ctx, r); err != nil || r.Learner {
 		return err
 	}
@@ -131,7 +140,7 @@ func (t turn) lock(ctx context.Context) error {
 func (t turn) unlock() { <-t }
 
 // addLearner takes a node's pledge and adds it without a vote.
-func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
+func (n *Node) addLearner(ctx context.Context, r admission) error {
 	if err := n.members.lock(ctx); err != nil {
 		return err
 	}
@@ -152,7 +161,10 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 	}
 	// A member that is in no configuration is one whose join was cut off.
 	known, ok := n.machine.Member(r.ID)
-	m, err := n.invite(ctx, r, at >= 0 || ok)
+	if err := n.checkToken(r, at >= 0 || ok); err != nil {
+		return err
+	}
+	m, err := n.invite(ctx, r.JoinRequest, at >= 0 || ok)
 	if err != nil {
 		return err
 	}
@@ -167,7 +179,7 @@ func (n *Node) addLearner(ctx context.Context, r system.JoinRequest) error {
 	}
 	m.Learner = r.Learner
 	n.book.learn(m.ID, m.Raft)
-	if err := n.logSystem(ctx, system.MemberSet(m)); err != nil {
+	if err := n.logSystem(ctx, r.entry(m, n.clock.leaderNow())); err != nil {
 		return err
 	}
 	if at < 0 {

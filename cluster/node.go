@@ -51,6 +51,8 @@ type Config struct {
 	RaftAddr, RaftAdvertise, RESPAdvertise, HTTPAdvertise string
 	// Join are Raft addresses of members to ask for admission; a fresh node only.
 	Join []string
+	// JoinToken is shown to them.
+	JoinToken string
 	// Network names the timeouts; empty is LAN.
 	Network Network
 	// LeaderWait is how long a request waits for a leader; longer than a failover takes.
@@ -93,11 +95,12 @@ type Node struct {
 	encoded []byte         // memory for the next entry's binary form; only the proposer has it
 	forward func(context.Context, system.Caller, [][]byte) ([]byte, error)
 
-	mu       sync.Mutex // held while the data directory takes a step
-	dir      *dataDir   // its id is guarded by mu
-	inviting string     // guarded by mu; the node whose pledge this pristine node is asking for
-	cutting  sync.Mutex // one snapshot at a time, with its own TrailingLogs
-	members  turn       // one change of membership or leadership at a time
+	mu         sync.Mutex  // held while the data directory takes a step
+	dir        *dataDir    // its id is guarded by mu
+	inviting   string      // guarded by mu; the node whose pledge this pristine node is asking for
+	cutting    sync.Mutex  // one snapshot at a time, with its own TrailingLogs
+	turnedAway onceAMinute // nodes without a join token
+	members    turn        // one change of membership or leadership at a time
 
 	pledges atomic.Uint64            // pledges given, the repeated ones too
 	outside atomic.Pointer[outlook]  // of a removed node: the cluster as it last heard of it

@@ -226,11 +226,20 @@ func (g *generator) batch(m *Machine) *entry.Batch {
 func (g *generator) system() entry.Proposal {
 	id := "n" + strconv.Itoa(g.IntN(40))
 	cmd := system.MemberSet(system.Member{ID: id, Raft: "h:" + strconv.Itoa(g.IntN(9)), RESP: "r", HTTP: "h"})
-	switch g.IntN(6) {
+	token, at := system.HashToken(strconv.Itoa(g.IntN(20))), int64(g.IntN(100))
+	switch g.IntN(10) {
 	case 0, 1:
 		cmd = system.MemberLeft(id)
 	case 2:
 		cmd = system.Audit("nonce", id)
+	case 3, 4:
+		cmd = system.TokenAdd(system.Token{Hash: token, Expires: at + 50}, at)
+	case 5:
+		cmd = system.MemberAdmit(system.Member{ID: id, Raft: "h:1", Dir: strconv.Itoa(g.IntN(3))}, token, at)
+	case 6:
+		if g.IntN(8) == 0 {
+			cmd = system.TokensOff()
+		}
 	}
 	return entry.Proposal{System: true, Commands: []entry.Command{cmd}}
 }

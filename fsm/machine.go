@@ -111,6 +111,17 @@ func (m *Machine) Member(id string) (system.Member, bool) {
 	return m.look().system.Member(id)
 }
 
+// Tokens returns the join tokens that wait to be spent, and whether joining needs one.
+func (m *Machine) Tokens() (open []system.Token, required bool) {
+	open, required = m.look().system.Tokens()
+	return slices.Clone(open), required
+}
+
+// CheckToken says why the join token of that hash lets nobody in now; "" is none.
+func (m *Machine) CheckToken(hash string, now int64) error {
+	return m.look().system.CheckToken(hash, now)
+}
+
 // Departure returns what is kept of a member that was removed.
 func (m *Machine) Departure(id string) (system.Departure, bool) {
 	return m.look().system.Departure(id)

@@ -9,7 +9,8 @@ import (
 
 // Refound makes the state that of a new cluster with these members: same keys,
 // versions, users, position and clock. The places of the keys follow from the cluster's
-// UUID, so they all move. Ids that were used in the old cluster can be used again.
+// UUID, so they all move. Ids that were used in the old cluster can be used again, and
+// its join tokens no more; that joining needs one stays.
 func (m *Machine) Refound(uuid string, members []system.Member) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -17,6 +18,9 @@ func (m *Machine) Refound(uuid string, members []system.Member) error {
 	state, err := system.NewState(uuid, max(before.system.Version(), system.FirstVersion), members, nil)
 	if err == nil {
 		state, err = state.WithUsers(before.system.Users())
+	}
+	if _, required := before.system.Tokens(); err == nil && required {
+		state, err = state.WithTokens(nil, true)
 	}
 	if err != nil {
 		return err

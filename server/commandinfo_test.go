@@ -12,7 +12,8 @@ import (
 
 // commandExceptions are where COMMAND INFO differs from Redis 7.0.15 on purpose.
 var commandExceptions = golden.Exceptions{
-	"raft.audit": ours, "raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.rebuild": ours, "raft.snapshot": ours, "raft.status": ours, "raft.transfer": ours,
+	"raft.audit": ours, "raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.rebuild": ours, "raft.snapshot": ours, "raft.status": ours, "raft.token": ours, "raft.transfer": ours,
+	"raft.token|create": ours, "raft.token|help": ours, "raft.token|list": ours, "raft.token|off": ours,
 	"cluster|myshardid": "of Redis 7.2",
 	"client|capa":       "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
 }

@@ -210,6 +210,14 @@ func (f *fake) Leave(_ context.Context, id string) error    { return f.ask("leav
 func (f *fake) Transfer(_ context.Context, id string) error { return f.ask("transfer", id) }
 func (f *fake) Snapshot(context.Context) error              { return f.ask("snapshot") }
 func (f *fake) Rebuild(_ context.Context, id string) error  { return f.ask("rebuild", id) }
+func (f *fake) CreateToken(_ context.Context, ttl time.Duration) (string, error) {
+	return "raftkv-join-x", f.ask("token", ttl.String())
+}
+func (f *fake) DropTokens(context.Context) error { return f.ask("no tokens") }
+func (f *fake) Tokens(context.Context) ([]system.Token, bool, error) {
+	t := system.Token{Hash: system.HashToken("raftkv-join-x"), Expires: 1_700_000_000_500}
+	return []system.Token{t}, true, f.ask("tokens")
+}
 func (f *fake) Audit(context.Context) (system.AuditReport, error) {
 	return system.AuditReport{
 		Index: 7, Time: 1_700_000_000, Digest: "d1", Verdict: system.AuditIncomplete,

@@ -17,7 +17,7 @@ const statusTimeout = 500 * time.Millisecond
 const raftTimeout = 2 * time.Minute
 
 func raftCommands() []command {
-	return []command{declRaftAudit, declRaftHelp, declRaftJoin, declRaftLeave, declRaftRebuild, declRaftSnapshot, declRaftStatus, declRaftTransfer}
+	return []command{declRaftAudit, declRaftHelp, declRaftJoin, declRaftLeave, declRaftRebuild, declRaftSnapshot, declRaftStatus, declRaftToken(), declRaftTransfer}
 }
 
 // raftFlags are those of commands that change the cluster.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/raftkv/raftkv/fsm/system"
 )
@@ -44,6 +45,12 @@ type Replicator interface {
 	Join(ctx context.Context, r system.JoinRequest) error
 	Leave(ctx context.Context, id string) error
 	Transfer(ctx context.Context, id string) error
+	// CreateToken makes a join token that lets one node in, within ttl; from then on a
+	// node that asks by itself needs one. Tokens tells which wait to be used, and whether
+	// one is needed; DropTokens drops all, and nobody needs one. On any node.
+	CreateToken(ctx context.Context, ttl time.Duration) (token string, err error)
+	Tokens(ctx context.Context) (open []system.Token, required bool, err error)
+	DropTokens(ctx context.Context) error
 	// Snapshot writes a snapshot of this node's state now and cuts its log.
 	Snapshot(ctx context.Context) error
 	// Audit compares the states of all members at one log index; on any node. A node

@@ -146,7 +146,7 @@ func (p *process) openNode() (err error) {
 		RESPAdvertise: p.cfg.RESPAdvertise, HTTPAdvertise: p.cfg.HTTPAdvertise,
 		OnBatch: p.metrics.Batch, DiskReserve: int64(p.cfg.DiskReserve), AuditInterval: p.cfg.AuditInterval,
 		LogStore: logstore.Kind(p.cfg.LogStore), Network: cluster.Network(p.cfg.Network),
-		TLS: p.secrets.betweenNodes(),
+		TLS: p.secrets.betweenNodes(), JoinToken: string(p.cfg.JoinToken),
 	}, p.machine)
 	var onAddress *net.OpError
 	if errors.Is(err, syscall.EADDRINUSE) || errors.As(err, &onAddress) {

@@ -44,6 +44,8 @@ type loader struct {
 	members   []system.Member
 	departed  []system.Departure
 	users     *system.Users
+	tokens    []system.Token              // nil before its section
+	needed    bool                        // who joins needs a token
 	seen      [2][keyspace.Databases]bool // databases and their creations
 	key, text []byte                      // for what lies over several chunks
 }
@@ -59,6 +61,8 @@ func (l *loader) section(tag byte) bool {
 		l.readDeparted()
 	case tag == secUsers:
 		l.readUsers()
+	case tag == secTokens:
+		l.readTokens()
 	case tag == secDatabase:
 		l.database()
 	case tag == secCreated:
@@ -126,6 +130,19 @@ func (l *loader) readUsers() {
 	n := l.number()
 	for i := uint64(0); i < n && l.err == nil; i++ {
 		l.users.List = append(l.users.List, system.User{Name: l.string(), Rules: l.string(), Born: l.number()})
+	}
+}
+
+func (l *loader) readTokens() {
+	if l.tokens != nil {
+		l.corrupt("it has its join tokens twice")
+		return
+	}
+	l.needed = l.flag(flagNeeded, "list of join tokens")
+	n := l.number()
+	l.tokens = []system.Token{}
+	for i := uint64(0); i < n && l.err == nil; i++ {
+		l.tokens = append(l.tokens, system.Token{Hash: l.string(), Expires: l.signed()})
 	}
 }
 
@@ -237,6 +254,9 @@ func (l *loader) finish() {
 	state, err := system.NewState(l.clusterID, l.version, l.members, l.departed)
 	if err == nil {
 		state, err = state.WithUsers(l.users)
+	}
+	if err == nil && l.tokens != nil {
+		state, err = state.WithTokens(l.tokens, l.needed)
 	}
 	if err != nil {
 		l.corrupt(err.Error())

@@ -28,6 +28,7 @@ const (
 	secDatabase = 3 // database, count of keys, then each key: see item in write.go
 	secCreated  = 4 // database, then (bucket + 1, version) up to the section's end; bucket + 1 = 0 is the whole database
 	secDeparted = 5 // count, then of each former member: id, data directory; at most 65,536 ids with the members'
+	secTokens   = 6 // flags, count, then of each join token: hash, when it expires
 	secUsers    = 7 // revision, count, then of each user: name, rules, the revision that made it
 )
 
@@ -49,10 +50,11 @@ const (
 	maxPayload   = 1 << 20
 )
 
-// The flags of a key and of a member.
+// The flags of a key, of a member and of the join tokens.
 const (
 	flagExpiry  = 1
 	flagLearner = 1
+	flagNeeded  = 1 // of the join tokens: who joins needs one
 )
 
 var (

@@ -28,6 +28,9 @@ func sample(t testing.TB) *Frozen {
 		{ID: "n1", Raft: "h:1", RESP: "h:2", HTTP: "h:3", Dir: "d1"},
 		{ID: "n2", Raft: "i:1", Learner: true},
 	}, []system.Departure{{ID: "n0", Dir: "d0"}, {ID: "n3"}})
+	if err == nil {
+		state, err = state.WithTokens([]system.Token{{Hash: system.HashToken("a"), Expires: now}, {Hash: system.HashToken("b"), Expires: -1}}, true)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +82,10 @@ func TestRoundTrip(t *testing.T) {
 				if got, want := l.System.Departures(), s.System.Departures(); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 					t.Errorf("%s: former members %v", kind, got)
 				}
+				open, required := l.System.Tokens()
+				if want, needed := s.System.Tokens(); len(open)+len(want) > 0 && !reflect.DeepEqual(open, want) || required != needed {
+					t.Errorf("%s: join tokens %v, required %v", kind, open, required)
+				}
 				if again := write(t, l.frozen()); !bytes.Equal(again, data) {
 					t.Errorf("%s: what was read is written differently", kind)
 				}
@@ -120,6 +127,9 @@ func TestLoadedKeys(t *testing.T) {
 func TestFormat(t *testing.T) {
 	state, err := system.NewState("u", 1, []system.Member{{ID: "n", Raft: "r", RESP: "s", HTTP: "h", Learner: true, Dir: "d"}},
 		[]system.Departure{{ID: "o", Dir: "e"}})
+	if err == nil {
+		state, err = state.WithTokens([]system.Token{{Hash: system.HashToken("t"), Expires: 1}}, true)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +141,7 @@ func TestFormat(t *testing.T) {
 		"01 01 07000000 01 0175 05 02 01 02",
 		"02 01 0c000000 01 01 016e 0172 0173 0168 0164",
 		"05 01 05000000 01 016f 0165",
+		"06 01 44000000 01 01 40" + hex.EncodeToString([]byte(system.HashToken("t"))) + "02",
 		"03 01 0b000000 02 01 00 01 02 ac02 016b 0176",
 		"04 01 04000000 02 a115 02",
 		"00 01 00000000",

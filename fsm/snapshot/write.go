@@ -18,6 +18,7 @@ func Write(w io.Writer, s *Frozen) (int64, error) {
 	c.header(s)
 	c.members(s)
 	c.departed(s)
+	c.tokens(s)
 	c.users(s)
 	for _, db := range s.Keys.Databases() {
 		c.database(s.Keys, db)
@@ -147,6 +148,27 @@ func (c *chunkWriter) departed(s *Frozen) {
 	for _, d := range departed {
 		put(c, d.ID)
 		put(c, d.Dir)
+	}
+	c.end()
+}
+
+// tokens writes the join tokens, if there were ever any. The section is not optional:
+// a program that passed over it would let everybody join.
+func (c *chunkWriter) tokens(s *Frozen) {
+	open, required := s.System.Tokens()
+	if len(open) == 0 && !required {
+		return
+	}
+	var flags byte
+	if required {
+		flags = flagNeeded
+	}
+	c.begin(secTokens)
+	c.byte(flags)
+	c.number(uint64(len(open)))
+	for _, t := range open {
+		put(c, t.Hash)
+		c.signed(t.Expires)
 	}
 	c.end()
 }

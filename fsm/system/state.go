@@ -20,6 +20,7 @@ type State struct {
 	members  []Member    // ordered by ID
 	departed []Departure // ordered by ID; grows, never shrinks
 	users    *Users      // nil until the first change of a user
+	joining  *tokens     // nil while nobody needs one to join
 }
 
 // maxIDs is how many ids a cluster can use in its life, those in use included: what
@@ -180,9 +181,7 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 	case name == cmdClusterInit && len(words) == 1:
 		return s.initCluster(words[0])
 	case name == cmdMemberSet && len(words) == 6 && isBool(words[4]):
-		return s.setMember(Member{
-			ID: words[0], Raft: words[1], RESP: words[2], HTTP: words[3], Learner: words[4] == "true", Dir: words[5],
-		})
+		return s.setMember(memberOf(words))
 	case name == cmdMemberLeft && len(words) == 1:
 		return s.departMember(words[0]), nil
 	case name == cmdMemberDel && len(words) == 1:
@@ -194,7 +193,15 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 	case IsUsersSet(args):
 		return s.setUsers(words)
 	}
+	if next, known, err := s.applyToken(name, words); known {
+		return next, err
+	}
 	return s, fmt.Errorf("unknown system command %s of %d words", strconv.Quote(name), len(args))
+}
+
+// memberOf is the member that the first words of a command tell of.
+func memberOf(words []string) Member {
+	return Member{ID: words[0], Raft: words[1], RESP: words[2], HTTP: words[3], Learner: words[4] == "true", Dir: words[5]}
 }
 
 // isBool says whether a word is one that strconv.FormatBool writes.
@@ -209,7 +216,9 @@ func (s *State) initCluster(uuid string) (*State, error) {
 	case have != "":
 		return s, fmt.Errorf("the cluster is %s already", have)
 	}
-	return &State{clusterID: uuid, version: FirstVersion, members: s.Members(), departed: s.Departures(), users: s.Users()}, nil
+	next := s.with(s.Members(), s.Departures())
+	next.clusterID, next.version = uuid, FirstVersion
+	return next, nil
 }
 
 func (s *State) setMember(m Member) (*State, error) {
@@ -262,7 +271,12 @@ func (s *State) dropMember(id string) *State {
 }
 
 func (s *State) with(members []Member, departed []Departure) *State {
-	return &State{clusterID: s.ClusterID(), version: s.Version(), members: members, departed: departed, users: s.Users()}
+	next := &State{}
+	if s != nil {
+		*next = *s
+	}
+	next.members, next.departed = members, departed
+	return next
 }
 
 // find says where the member of that id stands, or would stand.

@@ -105,6 +105,8 @@ type JoinRequest struct {
 	ID      string
 	Raft    string
 	Learner bool
+	// Token is the join token of a node that asks by itself.
+	Token string `json:",omitempty"`
 }
 
 // Caller is what a forwarded command needs to know of the connection it came from.

@@ -39,7 +39,7 @@ func TestClientsAreAskedForCertificates(t *testing.T) {
 				// Shown whether the server says that it believes this CA or not.
 				client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 			}
-			atServer, atClient, _ := meet(t, s.Clients(), client)
+			_, atServer, atClient := meet(t, s.Clients(), client)
 			if (atServer == nil) != c.takes || (atClient == nil) != c.takes {
 				t.Errorf("server: %v, client: %v; want taken = %v", atServer, atClient, c.takes)
 			}
@@ -53,7 +53,7 @@ func TestOldVersionsOfTLSAreRefused(t *testing.T) {
 	for version, takes := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		client := trusting(t, dir)
 		client.MinVersion, client.MaxVersion = version, version
-		if atServer, atClient, _ := meet(t, s.Clients(), client); (atServer == nil) != takes || (atClient == nil) != takes {
+		if _, atServer, atClient := meet(t, s.Clients(), client); (atServer == nil) != takes || (atClient == nil) != takes {
 			t.Errorf("%s: server %v, client %v; want taken = %v", tls.VersionName(version), atServer, atClient, takes)
 		}
 	}
@@ -65,7 +65,7 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	serial := func() string {
 		t.Helper()
 		s.looked.Store(0) // a second has passed
-		_, err, state := meet(t, s.Clients(), trusting(t, dir))
+		state, _, err := meet(t, s.Clients(), trusting(t, dir))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestACAThatIsReplacedCountsAtOnce(t *testing.T) {
 	s := open(t, filesOf(dir, "node1"), AuthYes, &lines{})
 	client := trusting(t, dir, filesOf(dir, "client-app"))
 	client.ClientSessionCache = tls.NewLRUClientSessionCache(4)
-	if _, err, _ := meet(t, s.Clients(), client); err != nil {
+	if _, _, err := meet(t, s.Clients(), client); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(foreign, "ca.crt"))
@@ -138,7 +138,7 @@ func TestACAThatIsReplacedCountsAtOnce(t *testing.T) {
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if atServer, _, state := meet(t, s.Clients(), client); atServer == nil || state.DidResume {
+	if state, atServer, _ := meet(t, s.Clients(), client); atServer == nil || state.DidResume {
 		t.Errorf("a client of the former CA was taken (resumed: %v)", state.DidResume)
 	}
 }

@@ -91,7 +91,7 @@ func signed(t *testing.T, dir, name string, change func(*x509.Certificate)) File
 // meet lets two ends do a handshake over a socket, and returns what each came to. A
 // byte goes each way, since a client of TLS 1.3 is done before the server has looked
 // at its certificate.
-func meet(t *testing.T, server, client *tls.Config) (atServer, atClient error, state tls.ConnectionState) {
+func meet(t *testing.T, server, client *tls.Config) (state tls.ConnectionState, atServer, atClient error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +125,7 @@ func meet(t *testing.T, server, client *tls.Config) (atServer, atClient error, s
 	}
 	state = s.ConnectionState()
 	c.Close()
-	return <-done, atClient, state
+	return state, <-done, atClient
 }
 
 // trusting is a client's configuration that believes the CA in dir.

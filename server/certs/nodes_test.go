@@ -30,11 +30,11 @@ func TestNodesCheckEachOther(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			us, them := open(t, c.acceptor, AuthNo, &lines{}), open(t, c.other, AuthNo, &lines{})
-			atServer, atClient, _ := meet(t, us.AcceptNode(), them.DialNode("127.0.0.1"))
+			_, atServer, atClient := meet(t, us.AcceptNode(), them.DialNode("127.0.0.1"))
 			if (atServer == nil) != c.accepts || (atClient == nil) != c.accepts {
 				t.Errorf("it dials: server %v, client %v; want accepted = %v", atServer, atClient, c.accepts)
 			}
-			if _, atClient, _ := meet(t, them.AcceptNode(), us.DialNode("127.0.0.1")); (atClient == nil) != c.dials {
+			if _, _, atClient := meet(t, them.AcceptNode(), us.DialNode("127.0.0.1")); (atClient == nil) != c.dials {
 				t.Errorf("it is dialled: %v; want accepted = %v", atClient, c.dials)
 			}
 		})
@@ -44,7 +44,7 @@ func TestNodesCheckEachOther(t *testing.T) {
 func TestANodeWithoutACertificateIsRefused(t *testing.T) {
 	dir := made(t)
 	s := open(t, filesOf(dir, "node1"), AuthNo, &lines{})
-	if atServer, atClient, _ := meet(t, s.AcceptNode(), trusting(t, dir)); atServer == nil || atClient == nil {
+	if _, atServer, atClient := meet(t, s.AcceptNode(), trusting(t, dir)); atServer == nil || atClient == nil {
 		t.Errorf("server %v, client %v; want both refused", atServer, atClient)
 	}
 }
