@@ -28,6 +28,9 @@ func sample(t testing.TB) *Frozen {
 		{ID: "n1", Raft: "h:1", RESP: "h:2", HTTP: "h:3", Dir: "d1"},
 		{ID: "n2", Raft: "i:1", Learner: true},
 	}, []system.Departure{{ID: "n0", Dir: "d0"}, {ID: "n3"}})
+	if err == nil {
+		state, err = state.WithUsers(&system.Users{Revision: 7, List: []system.User{{Name: "", Rules: "on", Born: 7}, {Name: "bob", Rules: "off\n+get", Born: 1}}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +123,9 @@ func TestLoadedKeys(t *testing.T) {
 func TestFormat(t *testing.T) {
 	state, err := system.NewState("u", 1, []system.Member{{ID: "n", Raft: "r", RESP: "s", HTTP: "h", Learner: true, Dir: "d"}},
 		[]system.Departure{{ID: "o", Dir: "e"}})
+	if err == nil {
+		state, err = state.WithUsers(&system.Users{Revision: 9, List: []system.User{{Name: "b", Rules: "on", Born: 8}}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +137,7 @@ func TestFormat(t *testing.T) {
 		"01 01 07000000 01 0175 05 02 01 02",
 		"02 01 0c000000 01 01 016e 0172 0173 0168 0164",
 		"05 01 05000000 01 016f 0165",
+		"07 01 08000000 09 01 0162 026f6e 08",
 		"03 01 0b000000 02 01 00 01 02 ac02 016b 0176",
 		"04 01 04000000 02 a115 02",
 		"00 01 00000000",

@@ -35,7 +35,7 @@ var rooms = []room{
 	{"cluster/logstore", nil},
 	{"cluster/transport", nil},
 	{"server", []string{"fsm", "fsm/system", "fsm/glob", "resp", "resp/spec", "server/*"}}, // glob: patterns of CONFIG GET and COMMAND LIST
-	{"server/acl", []string{"resp/spec", "fsm/glob"}}, // key and channel patterns are Redis's globs
+	{"server/acl", []string{"resp/spec", "fsm/glob"}},                                      // key and channel patterns are Redis's globs
 	{"server/*", []string{"resp", "resp/spec", "fsm/system"}},
 	{"cmd/server", []string{"server/**", "cluster/**", "fsm"}},
 	// The script corpus has a runner that is a Machine in memory, and reads and prints replies.
