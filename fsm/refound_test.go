@@ -14,6 +14,9 @@ func TestRefound(t *testing.T) {
 	r := newRig(t)
 	r.apply(entry.Proposal{Commands: writes("SET a 1", "SET b 2 PX 5000", "SET gone x", "DEL gone", "APPEND long "+string(bytes.Repeat([]byte("x"), 5000)))})
 	r.apply(entry.Proposal{DB: 3, Commands: writes("SET a other")})
+	r.apply(entry.Proposal{System: true, Commands: []entry.Command{system.UsersSet(0, system.UserChange{Name: "bob", Rules: "on"})}})
+	var users *system.Users
+	r.m.OnUsers(func(u *system.Users) { users = u })
 	at, now := r.m.Applied(), r.m.Now()
 	if err := r.m.Refound("another", []system.Member{{ID: "n1"}}); err != nil {
 		t.Fatal(err)
@@ -23,6 +26,9 @@ func TestRefound(t *testing.T) {
 	}
 	if due, ok := r.m.NextDue(); !ok || due != now+5000 {
 		t.Errorf("next due %d, %t", due, ok)
+	}
+	if _, ok := users.Get("bob"); !ok { // or a recovered cluster would let anybody in
+		t.Error("the users are lost")
 	}
 	var buf bytes.Buffer
 	if _, err := r.m.Snapshot().WriteTo(&buf); err != nil {

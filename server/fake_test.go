@@ -1,11 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -293,6 +295,7 @@ func newTestServer(t *testing.T, change ...func(*Options)) *testServer {
 type client struct {
 	t    *testing.T
 	conn net.Conn
+	seen strings.Builder // what readUntil has read
 }
 
 func (s *testServer) dial() *client {
@@ -321,6 +324,21 @@ func (c *client) expect(want string) {
 	if err != nil || string(got) != want {
 		c.t.Fatalf("got  %q (%v)\nwant %q", got[:n], err, want)
 	}
+}
+
+// readUntil reads up to a text.
+func (c *client) readUntil(end string) {
+	c.t.Helper()
+	var got []byte
+	b := make([]byte, 1)
+	_ = c.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for !bytes.HasSuffix(got, []byte(end)) {
+		if _, err := c.conn.Read(b); err != nil {
+			c.t.Fatalf("got %q, %v, want it to end with %q", got, err, end)
+		}
+		got = append(got, b[0])
+	}
+	c.seen.Write(got)
 }
 
 // roundTrip sends and expects; then it makes sure that nothing else came.

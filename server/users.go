@@ -26,6 +26,8 @@ type users struct {
 	raw     atomic.Pointer[system.Users]
 	changed chan struct{} // gets a value after a change; holds one at most
 
+	known chan struct{} // closed once the Machine has caught up
+
 	mu      sync.Mutex
 	machine *system.Users // guarded by mu: what the Machine has
 	settled bool          // guarded by mu: the Machine has caught up once
@@ -63,6 +65,7 @@ func (u *users) init(commands []spec.Command, password string, last *system.User
 	u.log = acl.NewLog()
 	u.changed = make(chan struct{}, 1)
 	u.told = make(map[string]bool)
+	u.known = make(chan struct{})
 	if password != "" {
 		hash := acl.HashOf([]byte(password))
 		u.local = &hash
@@ -92,7 +95,31 @@ func (u *users) settle() {
 	u.settled = true
 	u.raw.Store(u.machine)
 	u.mu.Unlock()
+	close(u.known)
 	u.tell()
+}
+
+// newcomersWait is how long after the start of a node a client waits at most until the
+// node knows what the others do; then it is judged by what the node knew last.
+const newcomersWait = 3 * time.Second
+
+// isKnown says whether the Machine has caught up, and waits for it after the start.
+func (s *Server) isKnown() bool {
+	left := newcomersWait - s.now().Sub(s.started)
+	select {
+	case <-s.users.known:
+		return true
+	default:
+	}
+	t := time.NewTimer(max(left, 0))
+	defer t.Stop()
+	select {
+	case <-s.users.known:
+		return true
+	case <-t.C:
+	case <-s.stopping.Done():
+	}
+	return false
 }
 
 func (u *users) tell() {
@@ -206,6 +233,14 @@ func (s *Session) refreshUser() bool {
 		return true
 	}
 	s.table = s.srv.accounts()
+	if s.early && s.authed { // let in by what the node knew last: that may be over
+		select {
+		case <-s.srv.users.known:
+			s.early = false
+			s.authed = s.table.byName[defaultUser].Open()
+		default:
+		}
+	}
 	now := s.table.byName[s.account.Name]
 	if !s.account.same(now) {
 		return false
@@ -231,7 +266,7 @@ func (s *Session) beDefault() {
 // authenticated makes the session a user's whose password was given.
 func (s *Session) authenticated(a *account) {
 	s.become(a)
-	s.authed = true
+	s.authed, s.early = true, false
 }
 
 // wrongPassword is the one answer to a wrong password and to a wrong name, so that
@@ -381,6 +416,7 @@ func (s *Server) logUsers(args [][]byte) ([]byte, error) {
 
 // Authenticate says whether an HTTP client's user and password are right.
 func (s *Server) Authenticate(user, password, client string) bool {
+	s.isKnown()
 	_, ok := s.knows([]byte(user), []byte(password))
 	if !ok {
 		s.users.log.Add(acl.Entry{
@@ -392,7 +428,10 @@ func (s *Server) Authenticate(user, password, client string) bool {
 }
 
 // Open says whether clients need no password: they are the default user then.
-func (s *Server) Open() bool { return s.accounts().byName[defaultUser].Open() }
+func (s *Server) Open() bool {
+	s.isKnown()
+	return s.accounts().byName[defaultUser].Open()
+}
 
 // Permits says whether a user may run a command line, without running it; the error is
 // Redis's.

@@ -14,6 +14,17 @@ import (
 // anybody in who could not come in before: so it keeps, beside the log, what was in
 // force last. Nothing is lost with the file but that.
 
+// usersJSON is the file. Names and rules need not be text.
+type usersJSON struct {
+	Revision uint64
+	List     []userJSON
+}
+
+type userJSON struct {
+	Name, Rules []byte
+	Born        uint64
+}
+
 // lastUsers reads the file, nil where there is none.
 func lastUsers(path string) (*system.Users, error) {
 	if path == "" {
@@ -26,9 +37,13 @@ func lastUsers(path string) (*system.Users, error) {
 	if err != nil {
 		return nil, err
 	}
-	var u *system.Users
-	if err := json.Unmarshal(text, &u); err != nil {
+	var in usersJSON
+	if err := json.Unmarshal(text, &in); err != nil {
 		return nil, err
+	}
+	u := &system.Users{Revision: in.Revision}
+	for _, one := range in.List {
+		u.List = append(u.List, system.User{Name: string(one.Name), Rules: string(one.Rules), Born: one.Born})
 	}
 	return u, nil
 }
@@ -47,7 +62,13 @@ func (s *Server) keepUsers(u *system.Users) {
 
 // writeUsers replaces the file, all or nothing.
 func writeUsers(path string, u *system.Users) error {
-	text, err := json.Marshal(u)
+	out := usersJSON{Revision: u.At()}
+	if u != nil {
+		for _, one := range u.List {
+			out.List = append(out.List, userJSON{[]byte(one.Name), []byte(one.Rules), one.Born})
+		}
+	}
+	text, err := json.Marshal(out)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ func sample(t testing.TB) *Frozen {
 	if err == nil {
 		state, err = state.WithTokens([]system.Token{{Hash: system.HashToken("a"), Expires: now}, {Hash: system.HashToken("b"), Expires: -1}}, true)
 	}
+	if err == nil {
+		state, err = state.WithUsers(&system.Users{Revision: 7, List: []system.User{{Name: "", Rules: "on", Born: 7}, {Name: "bob", Rules: "off\n+get", Born: 1}}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +133,9 @@ func TestFormat(t *testing.T) {
 	if err == nil {
 		state, err = state.WithTokens([]system.Token{{Hash: system.HashToken("t"), Expires: 1}}, true)
 	}
+	if err == nil {
+		state, err = state.WithUsers(&system.Users{Revision: 9, List: []system.User{{Name: "b", Rules: "on", Born: 8}}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +148,7 @@ func TestFormat(t *testing.T) {
 		"02 01 0c000000 01 01 016e 0172 0173 0168 0164",
 		"05 01 05000000 01 016f 0165",
 		"06 01 44000000 01 01 40" + hex.EncodeToString([]byte(system.HashToken("t"))) + "02",
+		"07 01 08000000 09 01 0162 026f6e 08",
 		"03 01 0b000000 02 01 00 01 02 ac02 016b 0176",
 		"04 01 04000000 02 a115 02",
 		"00 01 00000000",

@@ -1,0 +1,415 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+	"github.com/raftkv/raftkv/server/acl"
+)
+
+const (
+	noKey = "-" + string(errNoKeyPerm) + "\r\n"
+	ok    = "+OK\r\n"
+)
+
+func noCommand(name string) string {
+	return "-NOPERM this user has no permissions to run the '" + name + "' command\r\n"
+}
+
+// TestPipelineOfTwoUsers: what stands before AUTH is the one's, what stands behind it the other's.
+func TestPipelineOfTwoUsers(t *testing.T) {
+	s := newTestServer(t)
+	c := s.dial()
+	c.roundTrip(inline("ACL SETUSER a on nopass +@all ~a* &*", "ACL SETUSER b on nopass +@all ~b* &*"), ok+ok)
+	c.roundTrip(inline("AUTH a x", "SET a 1", "SET b 1", "GET a", "AUTH b x", "SET b 2", "GET a", "GET b", "HELLO 2 AUTH a x", "GET b", "GET a", "RESET", "GET b"),
+		ok+ok+noKey+"$1\r\n1\r\n"+ok+ok+noKey+"$1\r\n2\r\n"+hello2+noKey+"$1\r\n1\r\n+RESET\r\n$1\r\n2\r\n")
+}
+
+// TestDeleteUser: whoever is connected as the user is cut, but who does it gets an answer.
+func TestDeleteUser(t *testing.T) {
+	s := newTestServer(t)
+	admin, idle, busy, self := s.dial(), s.dial(), s.dial(), s.dial()
+	admin.roundTrip(inline("ACL SETUSER gone on nopass +@all ~* &*"), ok)
+	for _, c := range []*client{idle, busy, self} {
+		c.roundTrip("AUTH gone x\r\n", ok)
+	}
+	busy.send("WAIT 5 0\r\n")
+	until(t, "the wait", func() bool { return strings.Contains(localDo(t, s, "INFO", "clients"), "blocked_clients:1\r\n") })
+	self.send(inline("SET k v", "ACL DELUSER gone nobody gone", "SET k w"))
+	self.expect(ok + ":1\r\n")
+	for _, c := range []*client{self, idle, busy} {
+		c.expectEOF()
+	}
+	admin.roundTrip(inline("GET k", "AUTH gone x", "ACL USERS"), "$1\r\nv\r\n-"+string(resp.ErrWrongPass)+"\r\n*1\r\n$7\r\ndefault\r\n")
+	// One that is made again under the same name is another one, however fast.
+	old := s.dial()
+	admin.roundTrip(inline("ACL SETUSER gone on nopass +@all"), ok)
+	old.roundTrip("AUTH gone x\r\n", ok)
+	admin.roundTrip(inline("MULTI", "ACL DELUSER gone", "ACL SETUSER gone on nopass +@all", "EXEC"), ok+"+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n"+ok)
+	old.expectEOF()
+}
+
+func TestKillUser(t *testing.T) {
+	s := newTestServer(t)
+	admin, one, two := s.dial(), s.dial(), s.dial()
+	admin.roundTrip("ACL SETUSER u on nopass +@all\r\n", ok)
+	one.roundTrip("AUTH u x\r\n", ok)
+	two.roundTrip("AUTH u x\r\n", ok)
+	if list := localDo(t, s, "CLIENT", "LIST"); strings.Count(list, " user=u ") != 2 || strings.Count(list, " user=default ") != 1 {
+		t.Error(list)
+	}
+	admin.roundTrip(inline("CLIENT KILL USER nobody", "CLIENT KILL USER u"), "-ERR No such user 'nobody'\r\n:2\r\n")
+	one.expectEOF()
+	two.expectEOF()
+}
+
+// TestUsersOnFollower: a change made on a follower goes to the leader.
+func TestUsersOnFollower(t *testing.T) {
+	here, leader := follower(t)
+	c := here.dial()
+	c.roundTrip("ACL SETUSER u on >pw +get ~*\r\n", ok)
+	if got := leader.fake.takeSizes(); len(got) != 1 || len(here.fake.takeSizes()) != 0 {
+		t.Errorf("the leader got %v", got)
+	}
+	d := leader.dial()
+	d.send(inline("AUTH u pw", "GET k", "DEL k"))
+	d.expect(ok + "$-1\r\n" + noCommand("del"))
+	// Only changes of users may come this way.
+	for _, words := range [][]string{{"CLUSTER-INIT", "x"}, {"MEMBER-LEFT", "node1"}, {"USERS-SET", "1"}, {"USERS-SET", "1", "x"}, {"ACL", "LIST"}} {
+		var args [][]byte
+		for _, w := range words {
+			args = append(args, []byte(w))
+		}
+		if reply, err := leader.RunForwarded(t.Context(), system.Caller{Proto: 2}, args); err != nil || !strings.HasPrefix(string(reply), "-ERR ") {
+			t.Errorf("%v: %q, %v", words, reply, err)
+		}
+	}
+}
+
+// behind is a follower that learns of a change of users only by a barrier.
+type behind struct {
+	*fake
+	learn func()
+}
+
+func (b behind) FollowerBarrier(ctx context.Context) (int64, error) {
+	b.learn()
+	return b.fake.FollowerBarrier(ctx)
+}
+
+// TestFollowerBehind: what the leader has taken from a user is not given by a follower
+// that has not heard of it.
+func TestFollowerBehind(t *testing.T) {
+	for _, tt := range []struct {
+		name, rules, in, want string
+	}{
+		{"a read", "-get", "GET k", noCommand("get")},
+		{"a key", "resetkeys", "GET k", noKey},
+		{"a read without keys", "-dbsize", "DBSIZE", noCommand("dbsize")},
+		{"what is left", "-dbsize", "GET k", "$-1\r\n"},
+		{"a forwarded write", "-flushall", "FLUSHALL", noCommand("flushall")},
+		{"a transaction", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
+		{"the user", "", "GET k", ""}, // cut, with or without NOAUTH before
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			here, leader := follower(t)
+			set := func(rules ...string) {
+				user, err := here.users.commands.NewUser("u").Modify(rules)
+				if err != nil {
+					t.Fatal(err)
+				}
+				change := system.UserChange{Name: "u", Rules: strings.Join(user.Rules(), "\n")}
+				if tt.rules == "" && len(rules) > 5 {
+					change.Rules = ""
+				}
+				p := system.Proposal{Proto: 2}
+				p.System, p.Commands = true, []system.Command{system.UsersSet(here.users.raw.Load().At(), change)}
+				done := make(chan string, 1)
+				p.Done = func(reply []byte, err error) { done <- fmt.Sprint(string(reply), err) }
+				here.fake.set(func(f *fake) { f.self = true })
+				here.fake.Submit([]system.Proposal{p})
+				if got := <-done; got != ok+"<nil>" {
+					t.Fatal(got)
+				}
+				here.fake.set(func(f *fake) { f.self = false })
+			}
+			all := []string{"on", "nopass", "+@all", "~*", "&*"}
+			set(all...)
+			var once sync.Once
+			armed := false
+			here.rep = behind{here.fake, func() {
+				if armed {
+					once.Do(func() { set(append(all, tt.rules)...) })
+				}
+			}}
+			c := here.dial()
+			c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
+			if tt.in == "EXEC" {
+				c.send(inline("MULTI", "GET k"))
+				c.expect(ok + "+QUEUED\r\n")
+			}
+			armed = true
+			c.send(inline(tt.in))
+			if tt.rules == "" {
+				_ = c.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				if got, _ := io.ReadAll(c.conn); len(got) > 0 && string(got) != "-"+string(resp.ErrNoAuth)+"\r\n" {
+					t.Errorf("got %q", got)
+				}
+			}
+			c.expect(tt.want)
+			if got := leader.fake.takeSizes(); len(got) != 0 {
+				t.Errorf("the leader did %v", got)
+			}
+		})
+	}
+}
+
+// TestUsersTogether: no change is lost, however many are made at once.
+func TestUsersTogether(t *testing.T) {
+	s := newTestServer(t)
+	const clients, each = 4, 10
+	var work sync.WaitGroup
+	for i := range clients {
+		c := s.dial()
+		work.Go(func() {
+			for j := range each {
+				c.send(fmt.Sprintf("ACL SETUSER shared +get|%d-%d\r\n", i, j))
+				c.expect(ok)
+			}
+		})
+	}
+	work.Wait()
+	if list := localDo(t, s, "ACL", "LIST"); strings.Count(list, "+get|") != clients*each {
+		t.Error(list)
+	}
+}
+
+// TestRestartedNode: a node that does not know the log yet goes by what was in force
+// when it ended, and passes through nothing older.
+func TestRestartedNode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.json")
+	first := newTestServer(t, func(o *Options) { o.UsersFile = path })
+	admin := first.dial()
+	admin.roundTrip(inline("ACL SETUSER u on >pw +@all ~*", "ACL SETUSER default >s3cret"), ok+ok)
+	until(t, "the file", func() bool {
+		text, _ := os.ReadFile(path)
+		return bytes.Contains(text, []byte(`"Revision":2`))
+	})
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+
+	f := newFake(t)
+	f.set(func(f *fake) { f.barrierErr = errors.New("not yet") })
+	s := &testServer{Server: New(Options{UsersFile: path, Logger: slog.New(slog.DiscardHandler)}, f, f.machine), fake: f, t: t}
+	f.own = s.Server
+	s.started = s.started.Add(-newcomersWait)
+	if s.Open() || s.Denies("192.0.2.7:1") {
+		t.Error("without the log anybody is let in")
+	}
+	if !s.Authenticate("u", "pw", "") || s.Authenticate("u", "other", "") {
+		t.Error("u is not known")
+	}
+	s.users.learn(&system.Users{Revision: 1}) // of the log that is replayed
+	if s.Open() {
+		t.Error("what was once is in force again")
+	}
+	s.users.learn(&system.Users{Revision: 3, List: []system.User{{Name: "v", Rules: "on\nnopass", Born: 3}}})
+	if s.Authenticate("u", "pw", "") || !s.Authenticate("v", "", "") {
+		t.Error("what is newer is not in force")
+	}
+	// Who was let in early has to give a password as soon as the node knows of one.
+	session := newSession(s.Server, nil)
+	session.early, session.authed = true, true
+	s.users.learn(&system.Users{Revision: 4, List: []system.User{{Name: "default", Rules: "on\n+@all", Born: 4}}})
+	if !session.refreshUser() || session.needsPassword() {
+		t.Error("turned away before anything is known for certain")
+	}
+	s.users.settled = true
+	close(s.users.known)
+	s.users.learn(&system.Users{Revision: 5, List: []system.User{{Name: "default", Rules: "on\n+@all", Born: 4}}})
+	if !session.refreshUser() || !session.needsPassword() {
+		t.Error("let in for ever")
+	}
+	s.users.known = make(chan struct{})
+	s.users.learn(&system.Users{Revision: 2}) // a recovered cluster
+	s.users.settle()
+	if !s.Open() || s.Authenticate("v", "", "") {
+		t.Error("what the cluster has is not in force")
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	New(Options{UsersFile: path, Logger: slog.New(slog.NewTextHandler(&log, nil))}, f, f.machine)
+	if !strings.Contains(log.String(), "cannot be read") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+// TestPasswordOfFlag: the flag counts as long as the log says nothing.
+func TestPasswordOfFlag(t *testing.T) {
+	var log bytes.Buffer
+	s := newTestServer(t, func(o *Options) {
+		o.RequirePass = "flag"
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	c := s.dial()
+	c.send("PING\r\nAUTH flag\r\nACL SETUSER default -flushall\r\n")
+	c.expect("-" + string(resp.ErrNoAuth) + "\r\n" + ok + ok)
+	s.dial().roundTrip("AUTH flag\r\nFLUSHALL\r\n", ok+noCommand("flushall")) // taken along into the log
+	c.roundTrip("CONFIG SET requirepass other timeout 0\r\n", ok)
+	d := s.dial()
+	d.send("AUTH flag\r\nAUTH other\r\n")
+	d.expect("-" + string(resp.ErrWrongPass) + "\r\n" + ok)
+	if n := strings.Count(log.String(), "--requirepass is not used"); n != 1 {
+		t.Errorf("warned %d times: %s", n, log.String())
+	}
+}
+
+func TestLocalUser(t *testing.T) {
+	s := newTestServer(t)
+	s.dial().roundTrip("ACL SETUSER reader on >pw +get +raft.status ~a*\r\n", ok)
+	local := s.NewLocal()
+	for _, tt := range []struct{ user, line, want string }{
+		{"reader", "GET a", "$-1\r\n"}, {"reader", "GET b", noKey}, {"reader", "SET a 1", noCommand("set")}, {"default", "SET a 1", ok}, {"reader", "GET a", "$1\r\n1\r\n"},
+	} {
+		reply, err := local.Do(t.Context(), tt.user, parseLine(t, &Session{}, tt.line+"\r\n")...)
+		if err != nil || string(reply) != tt.want {
+			t.Errorf("%s: %s: %q, %v", tt.user, tt.line, reply, err)
+		}
+	}
+	if _, err := local.Do(t.Context(), "nobody", []byte("PING")); !errors.Is(err, errUserGone) {
+		t.Errorf("nobody: %v", err)
+	}
+	if s.Permits("reader", "RAFT.STATUS") != nil || s.Permits("default", "RAFT.LEAVE") != nil {
+		t.Error("refused what is permitted")
+	}
+	for _, words := range [][]string{{"reader", "RAFT.LEAVE"}, {"nobody", "RAFT.STATUS"}, {"default", "NOSUCH"}} {
+		if s.Permits(words[0], words[1:]...) == nil {
+			t.Errorf("%v is permitted", words)
+		}
+	}
+}
+
+// TestSecretsAreNowhere sends secrets in every way there is, and looks for them
+// wherever something can be read.
+func TestSecretsAreNowhere(t *testing.T) {
+	var log syncBuffer
+	path := filepath.Join(t.TempDir(), "users.json")
+	s := newTestServer(t, func(o *Options) {
+		o.UsersFile = path
+		o.RequirePass = "s3cret-flag"
+		o.Slowlog = &Slowlog{SlowerThan: 0, MaxLen: 1000}
+		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	c := s.dial()
+	send := func(lines ...string) {
+		for _, line := range lines {
+			c.send(line + "\r\nECHO mark\r\n")
+			c.readUntil("$4\r\nmark\r\n")
+		}
+	}
+	send("AUTH s3cret-wrong\r\nAUTH s3cret-flag", "AUTH default s3cret-wrong", "HELLO 2 AUTH default s3cret-flag", "HELLO 2 AUTH bob s3cret-wrong",
+		"ACL SETUSER bob on >s3cret-bob +@all ~* &*", "ACL SETUSER bob <s3cret-none", "ACL SETUSER bob #s3cret-hash", "ACL SETUSER bob (+get >s3cret-in)", "ACL SETUSER bob (>s3cret-open",
+		"CONFIG SET requirepass s3cret-set", "CONFIG SET timeout 0 requirepass s3cret-set", "CONFIG SET nosuch 1 requirepass s3cret-set",
+		"ACL DRYRUN bob AUTH s3cret-dry", "ACL DRYRUN bob CONFIG SET requirepass s3cret-dry",
+		"MIGRATE h 1 k 0 1 AUTH s3cret-migrate", "MIGRATE h 1 k 0 1 COPY AUTH2 u s3cret-migrate KEYS k",
+		"MULTI\r\nAUTH bob s3cret-bob\r\nACL SETUSER bob >s3cret-multi\r\nEXEC")
+	s.Authenticate("bob", "s3cret-http", "192.0.2.1:1")
+	var seen strings.Builder
+	for _, words := range []string{"INFO all", "INFO everything", "CONFIG GET *", "SLOWLOG GET -1", "CLIENT LIST", "ACL LIST", "ACL LOG 1000", "ACL GETUSER bob", "ACL GETUSER default",
+		"COMMAND DOCS", "RAFT.STATUS", "CLUSTER NODES"} {
+		seen.WriteString(localDo(t, s, strings.Fields(words)...))
+	}
+	until(t, "the file", func() bool {
+		text, _ := os.ReadFile(path)
+		return strings.Contains(string(text), `"ZGVmYXVsdA=="`) // default
+	})
+	last, err := lastUsers(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, got := range map[string]string{"a reply": c.seen.String(), "what can be asked for": seen.String(), "the log": log.String(), "the file": fmt.Sprint(last)} {
+		if i := strings.Index(got, "s3cret"); i >= 0 {
+			t.Errorf("%s: …%s…", where, got[max(0, i-200):min(len(got), i+50)])
+		}
+	}
+	if !strings.Contains(seen.String(), "(redacted)") || !strings.Contains(seen.String(), "SETUSER") {
+		t.Error("the slow log has nothing of it")
+	}
+	hash := acl.HashOf([]byte("s3cret-multi")).String()
+	if !strings.Contains(seen.String(), hash) || strings.Contains(log.String(), hash) {
+		t.Error("a hash is missing, or in the log")
+	}
+}
+
+// syncBuffer is a buffer that several goroutines write to.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// BenchmarkPermission: what a command costs for the users of the clients there are, and
+// what a password costs, whatever is wrong with it.
+func BenchmarkPermission(b *testing.B) {
+	t := new(testing.T)
+	f := newFake(t)
+	s := New(Options{Logger: slog.New(slog.DiscardHandler)}, f, f.machine)
+	args := [][]byte{[]byte("GET"), []byte("user:1234")}
+	decl, err := s.machine.Lookup(args)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, tt := range []struct{ name, rules string }{{"default user", "+@all ~* &*"}, {"one pattern", "+@read ~user:*"}} {
+		user, err := s.users.commands.NewUser("u").Modify(strings.Fields(tt.rules))
+		if err != nil {
+			b.Fatal(err)
+		}
+		session := newSession(s, nil)
+		session.become(&account{User: user})
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !session.refreshUser() || session.permitted(decl, args) != nil {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+	user, _ := s.users.commands.NewUser("u").Modify([]string{"on", ">correct horse battery staple"})
+	for _, tt := range []struct {
+		name, given string
+		user        *acl.User
+	}{{"right", "correct horse battery staple", user}, {"right prefix", "correct horse battery stapl_", user}, {"wrong", "wrong_ horse battery staple_", user}, {"nobody", "correct horse battery staple", nil}} {
+		b.Run("password "+tt.name, func(b *testing.B) {
+			for b.Loop() {
+				tt.user.Matches([]byte(tt.given))
+			}
+		})
+	}
+}
