@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/raftkv/raftkv/fsm/glob"
 	"github.com/raftkv/raftkv/resp/spec"
@@ -343,6 +344,20 @@ type line struct {
 	keys  []spec.KeyPos
 	found bool // keys has been filled
 	sound bool // the keys could be told
+}
+
+// lines are those at rest: each check needs one, for a moment.
+var lines = sync.Pool{New: func() any { return new(line) }}
+
+// keptKeys is how many keys' places a line at rest has room for at most.
+const keptKeys = 1024
+
+func (l *line) release() {
+	l.decl, l.args = nil, nil
+	if cap(l.keys) > keptKeys {
+		l.keys = nil
+	}
+	lines.Put(l)
 }
 
 // keysOf finds the line's keys, once.

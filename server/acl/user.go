@@ -226,11 +226,12 @@ func (u *User) Check(decl *spec.Command, args [][]byte) Denial {
 	if u.all {
 		return Denial{}
 	}
-	var room [8]spec.KeyPos
-	l := line{decl: decl, id: u.commands.index(decl), args: args, keys: room[:0]}
+	l := lines.Get().(*line)
+	*l = line{decl: decl, id: u.commands.index(decl), args: args, keys: l.keys[:0]}
+	defer l.release()
 	worst := Denial{Reason: DeniedCommand}
 	for _, s := range u.selectors {
-		d := s.check(&l)
+		d := s.check(l)
 		if d.Reason == Allowed {
 			return d
 		}
