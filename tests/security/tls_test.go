@@ -42,6 +42,17 @@ func TestAClusterWithTLS(t *testing.T) {
 	if res.StatusCode != http.StatusOK || !strings.Contains(string(body), "aaaa") {
 		t.Errorf("GET at a follower: %s, %.80s", res.Status, body)
 	}
+	put, err := http.NewRequestWithContext(ctx, http.MethodPut, follower.URL("/key/web"), strings.NewReader(`{"value": "x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err = httpClient.Do(put); err != nil { // by way of the leader's URL
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Request.URL.Scheme != "https" || res.Request.URL.Host == follower.HTTP {
+		t.Errorf("PUT at a follower: %s from %s", res.Status, res.Request.URL)
+	}
 	old := c.Leader()
 	old.Kill()
 	for _, key := range []string{"a", "b", "c"} {
