@@ -65,6 +65,7 @@ var parts = []part{
 	{"kill", "kill -9 of the leader", alone, (*runner).kill},
 	{"term", "SIGTERM of the leader", alone, (*runner).term},
 	{"growth", "throughput with many keys", alone, (*runner).growth},
+	{"tls", "throughput with TLS beside without", alone, (*runner).tls},
 }
 
 // PartNames are the parts' names and what they measure.
@@ -85,6 +86,7 @@ type runner struct {
 	field []peers.Server // nil while it is not up
 	laden *ladenServers
 	rates map[string]float64 // last throughput, by shape and system
+	certs *peers.Certs       // nil before the part that needs them
 }
 
 // Run measures. A part that fails is noted in the results and the others go on;
@@ -189,6 +191,13 @@ func (r *runner) dir() (string, error) {
 // start starts a system with a directory of its own, which discard removes again.
 // It returns nil, and notes it, where the system's program is not installed.
 func (r *runner) start(ctx context.Context, name string, trace bool) (peers.Server, error) {
+	return r.startWith(ctx, name, with{trace: trace})
+}
+
+// with is what a system is started with besides its defaults.
+type with struct{ trace, tls bool }
+
+func (r *runner) startWith(ctx context.Context, name string, more with) (peers.Server, error) {
 	if slices.Contains(r.Without, name) {
 		r.leaveOut("%s: as asked", name)
 		return nil, nil
@@ -197,7 +206,10 @@ func (r *runner) start(ctx context.Context, name string, trace bool) (peers.Serv
 	if err != nil {
 		return nil, err
 	}
-	opts := peers.Options{Dir: dir, Trace: trace}
+	opts := peers.Options{Dir: dir, Trace: more.trace}
+	if more.tls {
+		opts.Certs = r.certs
+	}
 	switch name {
 	case peers.RaftKV:
 		opts.Binary = r.RaftKV

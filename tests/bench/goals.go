@@ -59,6 +59,10 @@ func Goals() []Goal {
 		{What: "errors that a go-redis cluster client saw meanwhile", Limit: 0, Unit: "errors", measure: clientErrors},
 		growthGoal("SET"),
 		growthGoal("GET"),
+		encryptedGoal("SET c=50 P=1"),
+		encryptedGoal("GET c=50 P=1"),
+		encryptedGoal("SET c=50 P=16"),
+		encryptedGoal("GET c=50 P=16"),
 	}
 }
 

@@ -19,6 +19,7 @@ type Results struct {
 	Failovers  []Failover     `json:"failovers,omitempty"`
 	Around     []Point        `json:"around,omitempty"` // writes around a kill -9 of the leader
 	Growth     []Growth       `json:"growth,omitempty"`
+	Encrypted  []Encrypted    `json:"encrypted,omitempty"`
 	LeftOut    []string       `json:"left_out,omitempty"` // what could not run, and why
 	Failed     []string       `json:"failed,omitempty"`   // parts that ended with an error
 }

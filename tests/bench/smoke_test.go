@@ -136,8 +136,9 @@ func checkRest(t *testing.T, res *bench.Results) {
 			t.Errorf("snapshot: %+v", s)
 		}
 	}
-	if len(res.Memory) != 2 || len(res.Cold) != 4 || len(res.Snapshots) != 2 || len(res.Failovers) != 2 || len(res.Growth) != 4 {
-		t.Errorf("memory %d, cold %d, snapshots %d, failovers %d, growth %d", len(res.Memory), len(res.Cold), len(res.Snapshots), len(res.Failovers), len(res.Growth))
+	if len(res.Memory) != 2 || len(res.Cold) != 4 || len(res.Snapshots) != 2 || len(res.Failovers) != 2 || len(res.Growth) != 4 || len(res.Encrypted) != 8 {
+		t.Errorf("memory %d, cold %d, snapshots %d, failovers %d, growth %d, TLS %d",
+			len(res.Memory), len(res.Cold), len(res.Snapshots), len(res.Failovers), len(res.Growth), len(res.Encrypted))
 	}
 	before, after := 0, 0
 	for _, p := range res.Around {

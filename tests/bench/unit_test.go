@@ -159,6 +159,11 @@ func TestJudge(t *testing.T) {
 			{System: peers.RaftKV, Signal: TermSignal, Next: []float64{10, 160}, Calls: 7, Errors: []string{"x"}},
 		},
 		Growth: []Growth{{System: peers.RaftKV, Test: "GET", AtFew: rounds(10, 10), AtMany: rounds(8, 9)}},
+		Encrypted: []Encrypted{
+			{Shape: Shape{Name: "GET c=50 P=16"}, System: peers.RaftKV, Plain: rounds(10, 10), TLS: rounds(6, 6)},
+			{Shape: Shape{Name: "GET c=50 P=16"}, System: peers.RedisAlways, Plain: rounds(20, 20), TLS: rounds(10, 10)},
+			{Shape: Shape{Name: "SET c=50 P=16"}, System: peers.RaftKV, Plain: rounds(10), TLS: rounds(6)},
+		},
 	}
 	for _, tt := range []struct {
 		goal  string
@@ -174,13 +179,14 @@ func TestJudge(t *testing.T) {
 		{"SIGTERM", 160, false},
 		{"errors that", 1, false},
 		{"GET with many keys", 0.85, true},
+		{"GET c=50 P=16 with TLS", 1.2, true},
 	} {
 		v := goalNamed(t, res, tt.goal)
 		if !v.Measured || math.Abs(v.Value-tt.value) > 1e-9 || v.Met != tt.met {
 			t.Errorf("%s: measured %t, %v, met %t; want %v, %t", tt.goal, v.Measured, v.Value, v.Met, tt.value, tt.met)
 		}
 	}
-	for _, words := range []string{"SET c=1 P=1", "GET c=200 P=1, ratio to etcd", "SET with many keys"} {
+	for _, words := range []string{"SET c=1 P=1", "GET c=200 P=1, ratio to etcd", "SET with many keys", "SET c=50 P=16 with TLS"} {
 		if v := goalNamed(t, res, words); v.Measured || v.Met {
 			t.Errorf("%s was not run: measured %t, met %t", words, v.Measured, v.Met)
 		}
@@ -212,7 +218,11 @@ kill -9 of the leader to the next write, p95 ≤ 1000 ms
 SIGTERM of the leader to the next leader's first write, p95 ≤ 150 ms
 errors that a go-redis cluster client saw meanwhile ≤ 0
 SET with many keys, ratio to with few ≥ 0.80
-GET with many keys, ratio to with few ≥ 0.80`
+GET with many keys, ratio to with few ≥ 0.80
+SET c=50 P=1 with TLS by without, ratio to Redis's ≥ 0.90
+GET c=50 P=1 with TLS by without, ratio to Redis's ≥ 0.90
+SET c=50 P=16 with TLS by without, ratio to Redis's ≥ 0.90
+GET c=50 P=16 with TLS by without, ratio to Redis's ≥ 0.90`
 	if got := strings.Join(all, "\n"); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
@@ -223,7 +233,7 @@ GET with many keys, ratio to with few ≥ 0.80`
 		names[s.Name] = true
 	}
 	for _, g := range Goals() {
-		if shape, _, ok := strings.Cut(g.What, ", ratio to "); ok && strings.Contains(shape, "c=") && !names[shape] {
+		if shape, _, ok := strings.Cut(g.What, ", ratio to "); ok && strings.Contains(shape, "c=") && !names[strings.TrimSuffix(shape, " with TLS by without")] {
 			t.Errorf("no shape is called %s", shape)
 		}
 	}

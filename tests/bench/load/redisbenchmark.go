@@ -20,7 +20,11 @@ type RedisBenchmark struct {
 	Conns    int
 	Pipeline int
 	Over     Keyspace
+	TLS      *TLSFiles // nil for plaintext
 }
+
+// TLSFiles are PEM files: the CA to check the server by, and the client's certificate.
+type TLSFiles struct{ CA, Cert, Key string }
 
 // Summary is what redis-benchmark says of a run. Latencies are in milliseconds.
 type Summary struct {
@@ -39,6 +43,9 @@ func (b RedisBenchmark) Run(ctx context.Context, requests int) (*Summary, error)
 	cmd := exec.CommandContext(ctx, "redis-benchmark", "-h", host, "-p", port, "-t", b.Test, "--csv",
 		"-c", strconv.Itoa(b.Conns), "-P", strconv.Itoa(b.Pipeline), "-n", strconv.Itoa(requests),
 		"-r", strconv.Itoa(b.Over.Keys), "-d", strconv.Itoa(b.Over.Size))
+	if b.TLS != nil {
+		cmd.Args = append(cmd.Args, "--tls", "--cacert", b.TLS.CA, "--cert", b.TLS.Cert, "--key", b.TLS.Key)
+	}
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()

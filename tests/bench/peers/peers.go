@@ -9,6 +9,7 @@ package peers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -48,6 +49,8 @@ type Options struct {
 	// Trace has strace write the calls that wait for the disk into a file per
 	// process in Dir: see Syncs.
 	Trace bool
+	// Certs, if set, has RaftKV, between its nodes too, and Redis speak TLS only.
+	Certs *Certs
 }
 
 // startLimit is how long a system may take until it serves.
@@ -55,9 +58,10 @@ const startLimit = 30 * time.Second
 
 // processes are those of one system, in a fixed order.
 type processes struct {
-	name  string
-	opts  Options
-	nodes []*node
+	name   string
+	opts   Options
+	nodes  []*node
+	secret *tls.Config // what its clients need; nil for plaintext
 }
 
 // node is a process and how it is started.

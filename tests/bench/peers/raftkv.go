@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/raftkv/raftkv/tests/bench/load"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
@@ -57,6 +56,9 @@ func StartRaftKV(ctx context.Context, opts Options) (*Raft, error) {
 }
 
 func (r *Raft) start(ctx context.Context) error {
+	if err := r.encrypt(); err != nil {
+		return err
+	}
 	for i := range clusterSize {
 		if err := r.prepare(fmt.Sprintf("node%d", i+1)); err != nil {
 			return err
@@ -94,6 +96,9 @@ func (r *Raft) prepare(name string) (err error) {
 		"--raft-addr", a.raft, "--resp-addr", a.resp, "--http-addr", a.http,
 	}
 	n.args = append(n.args, proc.StoreFlags()...)
+	if r.opts.Certs != nil {
+		n.args = append(n.args, r.opts.Certs.flags(name)...)
+	}
 	if len(r.addrs) > 0 {
 		n.args = append(n.args, "--join", r.addrs[0].raft)
 	}
@@ -199,7 +204,7 @@ func (r *Raft) Snapshot(ctx context.Context) error {
 
 // SnapshotOf has a node write a snapshot of its state.
 func (r *Raft) SnapshotOf(ctx context.Context, node int) error {
-	return do(ctx, r.addrs[node].resp, "RAFT.SNAPSHOT").Err()
+	return r.do(ctx, r.addrs[node].resp, "RAFT.SNAPSHOT").Err()
 }
 
 // Snapshots changes whenever a node has written a snapshot.
@@ -216,7 +221,7 @@ func (r *Raft) Snapshots(ctx context.Context) (string, error) {
 }
 
 func (r *Raft) status(ctx context.Context, node int) (*proc.Status, error) {
-	reply, err := do(ctx, r.addrs[node].resp, "RAFT.STATUS").Result()
+	reply, err := r.do(ctx, r.addrs[node].resp, "RAFT.STATUS").Result()
 	if err != nil {
 		return nil, err
 	}
@@ -248,19 +253,11 @@ func (r *Raft) whole(ctx context.Context) error {
 func (r *Raft) ready(ctx context.Context, node int) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addrs[node].http+"/readyz", nil)
-	if err != nil {
-		return err
+	status, err := r.get(ctx, r.addrs[node].http+"/readyz")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s is not ready: %d", r.nodes[node].Name, status)
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return errors.New(r.nodes[node].Name + " is not ready: " + res.Status)
-	}
-	return nil
+	return err
 }
 
 // KillAll kills all processes at once, and returns when they are gone.
@@ -281,15 +278,13 @@ func Do(ctx context.Context, addr string, args ...any) (any, error) {
 	return do(ctx, addr, args...).Result()
 }
 
+// do does the same and returns the command.
 func do(ctx context.Context, addr string, args ...any) *redis.Cmd {
-	client := redis.NewClient(&redis.Options{
-		Addr: addr, MaxRetries: -1, DialerRetries: 1, Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		DialTimeout:              time.Second, ReadTimeout: commandLimit,
-	})
-	defer client.Close()
-	return client.Do(ctx, args...)
+	return (&processes{}).do(ctx, addr, args...)
 }
+
+// dialLimit bounds a connect.
+const dialLimit = time.Second
 
 // commandLimit bounds a command: a snapshot of millions of keys takes a while.
 const commandLimit = 2 * time.Minute

@@ -50,13 +50,20 @@ func (r *Redis) start(ctx context.Context, fsync string) (err error) {
 		return err
 	}
 	n.args = []string{
-		binary, "--bind", host, "--port", port, "--dir", data, "--save", "",
-		"--appendonly", "yes", "--appendfsync", fsync,
+		binary, "--bind", host, "--dir", data, "--save", "", "--appendonly", "yes", "--appendfsync", fsync,
+	}
+	if err := r.encrypt(); err != nil {
+		return err
+	}
+	if r.opts.Certs == nil {
+		n.args = append(n.args, "--port", port)
+	} else {
+		n.args = append(append(n.args, "--port", "0", "--tls-port", port), r.opts.Certs.flags("node1")...)
 	}
 	if err := r.launch(n); err != nil {
 		return err
 	}
-	return r.await(ctx, startLimit, func() error { return do(ctx, r.addr, "PING").Err() })
+	return r.await(ctx, startLimit, func() error { return r.do(ctx, r.addr, "PING").Err() })
 }
 
 // redisServer is the path of a redis-server; one that goes by another name here gets
@@ -83,7 +90,7 @@ func (r *Redis) Probe() load.Prober { return load.NewProbe(r.addr) }
 // Snapshot has it write its append-only file anew, which is what a snapshot is to
 // a log, and returns when that is done.
 func (r *Redis) Snapshot(ctx context.Context) error {
-	if err := do(ctx, r.addr, "BGREWRITEAOF").Err(); err != nil {
+	if err := r.do(ctx, r.addr, "BGREWRITEAOF").Err(); err != nil {
 		return err
 	}
 	return r.Rewritten(ctx)
@@ -91,7 +98,7 @@ func (r *Redis) Snapshot(ctx context.Context) error {
 
 // Snapshots changes whenever it has begun or ended to write the file anew.
 func (r *Redis) Snapshots(ctx context.Context) (string, error) {
-	info, err := do(ctx, r.addr, "INFO", "persistence").Text()
+	info, err := r.do(ctx, r.addr, "INFO", "persistence").Text()
 	if err != nil {
 		return "", err
 	}
@@ -107,7 +114,7 @@ func (r *Redis) Snapshots(ctx context.Context) (string, error) {
 // Rewritten waits until the append-only file is not being written anew.
 func (r *Redis) Rewritten(ctx context.Context) error {
 	return r.await(ctx, commandLimit, func() error {
-		info, err := do(ctx, r.addr, "INFO", "persistence").Text()
+		info, err := r.do(ctx, r.addr, "INFO", "persistence").Text()
 		if err != nil {
 			return err
 		}

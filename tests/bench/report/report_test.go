@@ -89,6 +89,7 @@ func results() *bench.Results {
 		Failovers: []bench.Failover{{System: peers.RaftKV, Signal: bench.TermSignal, Next: []float64{8}, Gap: []float64{9}, Calls: 5, Errors: []string{"gone"}, Slowest: 12}},
 		Around:    []bench.Point{{At: -0.5, Latency: 1}, {At: 0, Latency: 900}},
 		Growth:    []bench.Growth{{System: peers.RaftKV, Test: "GET", Few: 100, Many: 5000, AtFew: []bench.Round{{PerSecond: 10}}, AtMany: []bench.Round{{PerSecond: 9}}}},
+		Encrypted: []bench.Encrypted{{Shape: shape, System: peers.RaftKV, Plain: []bench.Round{{PerSecond: 10, CPU: 1}}, TLS: []bench.Round{{PerSecond: 8, CPU: 1.5}}}},
 		LeftOut:   []string{"etcd: there is none"},
 		Failed:    []string{"growth: it broke"},
 	}
@@ -112,7 +113,7 @@ func TestText(t *testing.T) {
 		"SET c=50 P=16 RaftKV 2.00 10.0 3.33", // CPU; 800 bytes written for 16 and 64; a third of it per node
 		"SET c=50 P=16 RaftKV 60.0 1,000 60.0", "RaftKV 1,000,000 0 300 0 0 315", "RaftKV 1,000,000 after a snapshot 2.00 3.00",
 		"RaftKV 1,000,000 4,000 with 1.00 2.00 3.00 4.00 1.00", "RaftKV SIGTERM 1 8.00 8.00 8.00 9.00 9.00 5 1 12.0", "go-redis, SIGTERM: gone",
-		"RaftKV GET 100 10 5,000 9 0.90", "LEFT OUT: etcd: there is none", "FAILED: growth: it broke", "SET c=50 P=16, ratio to Redis always ≥ 0.80 0.50 NO",
+		"RaftKV GET 100 10 5,000 9 0.90", "SET c=50 P=16 RaftKV 10 (1.00) 8 (1.50) 0.80", "LEFT OUT: etcd: there is none", "FAILED: growth: it broke", "SET c=50 P=16, ratio to Redis always ≥ 0.80 0.50 NO",
 		"of one core, idle: RaftKV 8 %")
 }
 

@@ -12,7 +12,7 @@ import (
 // tables are all that a run has something for.
 func tables(res *bench.Results) (all []*table) {
 	for _, make := range []func(*bench.Results) *table{
-		throughput, costs, syncs, memory, cold, snapshots, failovers, growth, goals,
+		throughput, costs, syncs, memory, cold, snapshots, failovers, growth, encrypted, goals,
 	} {
 		if t := make(res); len(t.rows) > 0 {
 			all = append(all, t)
@@ -195,6 +195,23 @@ func growth(res *bench.Results) *table {
 			return thousands(r.PerSecond())
 		}
 		t.add(names[g.System], g.Test, thousands(float64(g.Few)), at(g.AtFew), thousands(float64(g.Many)), at(g.AtMany), ratio(g.Ratio()))
+	}
+	return t
+}
+
+func encrypted(res *bench.Results) *table {
+	t := &table{
+		title:  "Throughput with TLS, replies per second (CPU s per 100,000)",
+		header: []string{"shape", "system", "without", "with TLS", "×"},
+		notes:  []string{"Clients show a certificate; RaftKV's nodes speak TLS with each other, too. redis-benchmark pays for its half on the same cores."},
+	}
+	for i := range res.Encrypted {
+		e := &res.Encrypted[i]
+		at := func(rounds []bench.Round) string {
+			r := bench.ShapeResult{Rounds: rounds}
+			return fmt.Sprintf("%s (%s)", thousands(r.PerSecond()), short(r.Median(func(r bench.Round) float64 { return r.CPU })))
+		}
+		t.add(e.Shape.Name, names[e.System], at(e.Plain), at(e.TLS), ratio(e.Ratio()))
 	}
 	return t
 }
