@@ -52,13 +52,41 @@ func (n *Node) askForToken(ctx context.Context, r tokenRequest) error {
 	return n.atLeader(ctx, kindToken, r, func(ctx context.Context) error { return n.tokenHere(ctx, r) })
 }
 
-// tokenHere logs what is asked for, on the leader, whose clock counts.
+// tokenHere logs what is asked for, on the leader, whose clock counts. A fresh node
+// has to lead before it has one.
 func (n *Node) tokenHere(ctx context.Context, r tokenRequest) error {
+	if n.state.Load().State == pristine {
+		if r.Off {
+			return nil // there is no cluster, and no token
+		}
+		if err := n.foundForToken(ctx); err != nil {
+			return err
+		}
+	}
+	if _, ok := n.serving(); !ok {
+		return system.ErrNoLeader
+	}
 	if r.Off {
 		return n.logSystem(ctx, system.TokensOff())
 	}
 	now := n.clock.leaderNow()
 	return n.logSystem(ctx, system.TokenAdd(system.Token{Hash: r.Hash, Expires: now + r.TTL}, now))
+}
+
+// foundForToken makes a fresh node a cluster that can have tokens.
+func (n *Node) foundForToken(ctx context.Context) error {
+	if len(n.cfg.Join) > 0 {
+		return refusedf("%s is itself waiting to join a cluster", n.cfg.NodeID)
+	}
+	if err := n.found(); err != nil {
+		return err
+	}
+	if n.state.Load().State != founded {
+		return refusedf("%s has joined another cluster meanwhile", n.cfg.NodeID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, adminWait)
+	defer cancel()
+	return n.awaitServing(ctx)
 }
 
 // admission is a request to add a node.

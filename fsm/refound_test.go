@@ -48,3 +48,20 @@ func TestRefound(t *testing.T) {
 	r.want("database 0", got[0], "$1 1 :5000 :0 :5000 +OK")
 	r.want("database 3", got[1], "$5 other")
 }
+
+// TestRefoundForgetsTokens, which were made for another cluster, and not that joining
+// needs one: recover must not open a door.
+func TestRefoundForgetsTokens(t *testing.T) {
+	for _, required := range []bool{false, true} {
+		r := newRig(t)
+		if required {
+			r.apply(entry.Proposal{System: true, Commands: []entry.Command{system.TokenAdd(system.Token{Hash: system.HashToken("a"), Expires: 1 << 60}, 0)}})
+		}
+		if err := r.m.Refound("another", []system.Member{{ID: "n1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if open, needed := r.m.Tokens(); len(open) != 0 || needed != required {
+			t.Errorf("required %v before; after: %v, required %v", required, open, needed)
+		}
+	}
+}

@@ -145,3 +145,33 @@ func TestATokenWithTLS(t *testing.T) {
 	c.Add(n)
 	c.WaitVoters(4)
 }
+
+// TestATokenOnAFreshNode: the first thing that a cluster ever does may be a token.
+func TestATokenOnAFreshNode(t *testing.T) {
+	n1 := proc.NewNode(t, "node1", patient...).Start().WaitReady(patience)
+	none := n1.MustDo("RAFT.TOKEN", "LIST").(map[any]any)
+	if none["required"] != "no" || len(none["tokens"].([]any)) != 0 {
+		t.Errorf("RAFT.TOKEN LIST at first: %v", none)
+	}
+	secret := token(t, n1)
+	refused(t, joiner(t, "node2", n1.Raft, ""), "a join token is needed")
+	// One that waits to join makes none, which would make it a cluster of its own.
+	waits := joiner(t, "node3", proc.FreeAddr(t), "").Start()
+	proc.Eventually(t, patience, "node3 refuses to make a token", func() error {
+		_, err := waits.Do("RAFT.TOKEN", "CREATE")
+		if err == nil || !strings.Contains(err.Error(), "waiting to join") {
+			return fmt.Errorf("it answers %v", err)
+		}
+		return nil
+	})
+	n2 := joiner(t, "node2", n1.Raft, secret).Start()
+	c := &proc.Cluster{Nodes: []*proc.Node{n1, n2}}
+	proc.Eventually(t, patience, "two voters", func() error {
+		s, err := n1.Status()
+		if err == nil && s.Voters() != 2 {
+			err = fmt.Errorf("%d voters", s.Voters())
+		}
+		return err
+	})
+	noSecrets(t, c, secret)
+}
