@@ -387,7 +387,7 @@ func TestLog(t *testing.T) {
 func FuzzRules(f *testing.F) {
 	for _, seed := range []string{
 		"on\n>pw\n+@read\n~a*\n%R~b*", "+@all\n-config\n+config|get\n(~\"a\\\"b\" +get|x)", "(+get\n~a)\n(%W~b))\n&c", "allkeys\nresetkeys\n%RW~'x'\n-@all\n+select|0",
-		"+@string\n-@fast\n+get\n+@all\n-@slow\n+client|kill\nreset\n(+@all -@read ~*)", "(~'a b')\n(~'a\\'b' +get)",
+		"+@string\n-@fast\n+get\n+@fast", "+@string\n-@fast\n+get\n+@all\n-@slow\n+client|kill\nreset\n(+@all -@read ~*)", "(~'a b')\n(~'a\\'b' +get)",
 	} {
 		f.Add(seed)
 	}
@@ -404,12 +404,17 @@ func FuzzRules(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", rules, err)
 		}
-		if got := again.Rules(); !slices.Equal(got, rules) {
+		// A rule that a later one made needless may be left out the second time.
+		if got := again.Rules(); !slices.Equal(others(got), others(rules)) || len(again.selectors) != len(u.selectors) {
 			t.Fatalf("%q\nbecame %q", rules, got)
 		}
 		for i := range u.selectors {
-			if a, b := &u.selectors[i].granted, &again.selectors[i].granted; !a.equal(b) {
+			a, b := u.selectors[i], again.selectors[i]
+			if !a.granted.equal(&b.granted) {
 				t.Fatalf("%q: other commands", rules)
+			}
+			if !slices.Equal(a.describeKeys(), b.describeKeys()) || !slices.Equal(a.describeChannels(), b.describeChannels()) {
+				t.Fatalf("%q: other keys or channels", rules)
 			}
 		}
 		if again.All() != u.All() || again.Open() != u.Open() {
@@ -436,4 +441,9 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
+}
+
+// others are the rules that are neither of commands nor selectors.
+func others(rules []string) []string {
+	return slices.DeleteFunc(slices.Clone(rules), func(rule string) bool { return strings.IndexByte("+-(", rule[0]) >= 0 })
 }
