@@ -44,6 +44,9 @@ func TestOnFollower(t *testing.T) {
 		{"after READWRITE", []string{"READONLY", "READWRITE", "GET foo"}, "+OK\r\n+OK\r\n" + moved, 0, "[]"},
 		{"keyed in MULTI", []string{"MULTI", "SET foo 1", "EXEC"}, "+OK\r\n" + moved + abort, 0, "[]"},
 		{"keyed read in MULTI after READONLY", []string{"READONLY", "MULTI", "GET foo", "EXEC"}, "+OK\r\n" + queued + "*1\r\n$-1\r\n", 1, "[]"},
+		{"watch after READONLY", []string{"READONLY", "SET foo 1", "WATCH foo", "GET foo", "MULTI", "GET foo", "EXEC"},
+			"+OK\r\n" + moved + "+OK\r\n$-1\r\n" + queued + "*1\r\n$-1\r\n", 2, "[]"},
+		{"watch after READONLY, and a keyless write", []string{"READONLY", "WATCH foo", "MULTI", "FLUSHALL", "EXEC"}, "+OK\r\n+OK\r\n" + queued + moved, 1, "[]"},
 		{"keyed write in MULTI after READONLY", []string{"READONLY", "MULTI", "SET foo 1", "EXEC"}, "+OK\r\n+OK\r\n" + moved + abort, 0, "[]"},
 		{"keyless reads in MULTI", []string{"MULTI", "DBSIZE", "EXEC"}, queued + "*1\r\n:0\r\n", 1, "[]"},
 		{"keyless writes in MULTI", []string{"MULTI", "FLUSHALL", "PING", "DBSIZE", "EXEC"},
@@ -198,4 +201,23 @@ func TestOnDivergedNode(t *testing.T) {
 	here.fake.set(func(f *fake) { f.barrierErr = &system.NotLeaderError{Leader: node2} })
 	here.dial().roundTrip(inline("READONLY", "GET foo", "DBSIZE", "MULTI", "DBSIZE", "EXEC"),
 		"+OK\r\n"+moved+":0\r\n+OK\r\n+QUEUED\r\n*1\r\n:0\r\n")
+}
+
+// What was watched on a follower counts on the node that it has become: an EXEC there
+// does nothing if the key changed meanwhile. (The client that Redis 7.0.15's replica
+// tells OK, after READONLY, relies on it.)
+func TestWatchOutlastsTheChangeOfLeader(t *testing.T) {
+	here, _ := follower(t)
+	for _, tt := range []struct{ between, want string }{
+		{"GET foo", "*1\r\n+OK\r\n"},
+		{"SET foo theirs", "*-1\r\n"},
+	} {
+		here.fake.set(func(f *fake) { f.self = false })
+		c := here.dial()
+		c.roundTrip(inline("READONLY", "WATCH foo", "GET foo"), "+OK\r\n+OK\r\n$-1\r\n")
+		here.fake.set(func(f *fake) { f.self = true })
+		localDo(t, here, strings.Fields(tt.between)...)
+		c.roundTrip(inline("MULTI", "SET foo mine", "EXEC"), "+OK\r\n+QUEUED\r\n"+tt.want)
+		localDo(t, here, "DEL", "foo")
+	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
@@ -374,17 +375,15 @@ var watchSpec = spec.Command{
 	Summary: "Has the next EXEC do nothing if one of the keys changes until then.",
 }
 
-// cmdWatch notes the keys' versions, read no less linearizably than a GET.
+// cmdWatch notes the keys' versions, read no less linearizably than a GET, and where a
+// GET would be answered: on a follower, too, after READONLY. The versions are the same
+// on every node.
 func cmdWatch(s *Session, args [][]byte, w *resp.Writer) error {
 	if s.txn != nil {
 		return resp.ErrWatchInMulti
 	}
 	it := &item{decl: &watchSpec, args: args}
-	err := s.refused
-	var now int64
-	if err == nil {
-		now, err = s.srv.rep.ReadBarrier(s.ctx)
-	}
+	now, err := s.watchBarrier()
 	if err == nil { // a key whose time has come is to be watched as the absent one that it is
 		err = s.readAt(&system.Content{Atomic: true, Watches: s.watchesOf(args[1:])}, now, nil)
 	}
@@ -404,6 +403,18 @@ func cmdWatch(s *Session, args [][]byte, w *resp.Writer) error {
 	s.about.watching.Store(int32(len(s.watches)))
 	w.OK()
 	return nil
+}
+
+// watchBarrier waits for the moment that a WATCH may look at.
+func (s *Session) watchBarrier() (now int64, err error) {
+	var moved *system.NotLeaderError
+	switch {
+	case s.refused != nil && !(s.readonly && errors.As(s.refused, &moved)):
+		return 0, s.refused
+	case s.readonly:
+		return s.srv.rep.FollowerBarrier(s.ctx)
+	}
+	return s.srv.rep.ReadBarrier(s.ctx)
 }
 
 // watchesOf are watches of keys of which no version is known yet.
