@@ -62,6 +62,11 @@ func Audit(h *History, finals map[string]Final) *AuditReport {
 	return a.report
 }
 
+// Differ says whether Audit would find that two nodes hold different values.
+func Differ(h *History, finals map[string]Final) bool {
+	return slices.ContainsFunc(Audit(h, finals).Findings, func(f Finding) bool { return f.What == "differ" })
+}
+
 // OK says whether nothing was found.
 func (r *AuditReport) OK() bool { return len(r.Findings) == 0 }
 

@@ -79,3 +79,21 @@ func TestAuditComparesNodes(t *testing.T) {
 		t.Error("a key of nobody passed")
 	}
 }
+
+// TestDiffer: only a difference between nodes is one.
+func TestDiffer(t *testing.T) {
+	h := recorded(Register, Meta{}, at(0, 1, Set, "a", ok), at(2, 3, Set, "b", ok).with(unknown))
+	for _, tt := range []struct {
+		one, other string
+		want       bool
+	}{
+		{"a", "b", true},
+		{"b", "b", false},
+		{"lost", "lost", false},
+	} {
+		finals := map[string]Final{"n1": {"k": TextValue(tt.one)}, "n2": {"k": TextValue(tt.other)}}
+		if got := Differ(h, finals); got != tt.want {
+			t.Errorf("%s and %s: %v", tt.one, tt.other, got)
+		}
+	}
+}

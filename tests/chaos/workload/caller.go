@@ -239,7 +239,7 @@ func (c *caller) send(ctx context.Context, conn *redis.Conn, commands [][]any) a
 		return nil
 	})
 	var replies []any
-	var last, cause error
+	var last, first, cause error
 	for _, cmd := range cmds {
 		reply, err := cmd.(*redis.Cmd).Result()
 		last = err
@@ -248,8 +248,14 @@ func (c *caller) send(ctx context.Context, conn *redis.Conn, commands [][]any) a
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
 			reply = err
+			if first == nil {
+				first = err
+			}
 		}
 		replies = append(replies, reply)
+	}
+	if (last == nil || errors.Is(last, redis.Nil)) && first != nil {
+		last = first // a GET says nothing of the WATCH before it, which the EXEC needs
 	}
 	a := c.judge(replies, last, before)
 	if a.outcome == check.Failed && cause != nil {

@@ -199,6 +199,33 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 }
 
+// Where the WATCH was refused nothing may rely on it, whatever the GET behind it got.
+func TestCASNeedsItsWatch(t *testing.T) {
+	for _, mode := range []Mode{Plain, Follower} {
+		s, own, far := session(t, mode)
+		sets := make(chan string, 100)
+		replies := func(watch string) *server {
+			return &server{reply: around(func(args []string) string {
+				switch args[0] {
+				case "WATCH":
+					return watch
+				case "GET":
+					return "$1\r\na\r\n"
+				case "MULTI":
+					sets <- args[0]
+				}
+				return ""
+			}, far)}
+		}
+		serve(t, own, replies("-MOVED 1 FAR\r\n"))
+		serve(t, far, replies("-CLUSTERDOWN The cluster has no leader\r\n"))
+		s.CAS(context.Background(), check.Register, "k", "b")
+		if ops := s.rec.History.Ops(); len(ops) != 1 || ops[0].Kind != check.Get || ops[0].Outcome != check.Failed || len(sets) > 0 {
+			t.Errorf("%s: %v; %d transactions", mode, ops, len(sets))
+		}
+	}
+}
+
 // A WATCH is worth nothing on another connection: where the one that watched is
 // gone, the transaction must not be sent on a new one.
 func TestCASKeepsItsConnection(t *testing.T) {
