@@ -404,17 +404,12 @@ func FuzzRules(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", rules, err)
 		}
-		// A rule that a later one made needless may be left out the second time.
-		if got := again.Rules(); !slices.Equal(others(got), others(rules)) || len(again.selectors) != len(u.selectors) {
+		if got := again.Rules(); !slices.Equal(got, rules) {
 			t.Fatalf("%q\nbecame %q", rules, got)
 		}
 		for i := range u.selectors {
-			a, b := u.selectors[i], again.selectors[i]
-			if !a.granted.equal(&b.granted) {
+			if a, b := &u.selectors[i].granted, &again.selectors[i].granted; !a.equal(b) {
 				t.Fatalf("%q: other commands", rules)
-			}
-			if !slices.Equal(a.describeKeys(), b.describeKeys()) || !slices.Equal(a.describeChannels(), b.describeChannels()) {
-				t.Fatalf("%q: other keys or channels", rules)
 			}
 		}
 		if again.All() != u.All() || again.Open() != u.Open() {
@@ -441,9 +436,4 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
-}
-
-// others are the rules that are neither of commands nor selectors.
-func others(rules []string) []string {
-	return slices.DeleteFunc(slices.Clone(rules), func(rule string) bool { return strings.IndexByte("+-(", rule[0]) >= 0 })
 }

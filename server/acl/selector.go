@@ -185,8 +185,15 @@ func (s *selector) addCommands(c *Commands, op string) error {
 	if without := c.grant(s.fromAll, rest); !c.mayDrop(s.fromAll, rule) || !without.equal(&wanted) {
 		rest = append(rest, rule)
 	}
-	s.rules, s.granted = rest, wanted
+	s.rules, s.granted = c.tidy(s.fromAll, rest), wanted
 	return nil
+}
+
+// tidy leaves out those rules that mean nothing where they stand, now that others are
+// gone.
+func (c *Commands) tidy(fromAll bool, rules []string) []string {
+	g := c.grant(fromAll, nil)
+	return slices.DeleteFunc(rules, func(rule string) bool { return !c.apply(&g, rule) && c.mayDrop(fromAll, rule) })
 }
 
 // mayDrop says whether a rule that changes nothing means nothing: a category may get
@@ -242,16 +249,7 @@ func (c *Commands) grant(fromAll bool, rules []string) granted {
 		}
 	}
 	for _, rule := range rules {
-		on := rule[0] == '+'
-		if category, ok := strings.CutPrefix(rule[1:], "@"); ok {
-			cat, _ := spec.CategoryByName(category)
-			c.eachIn(cat, func(i int) { g.put(i, on) })
-		} else if i, ok := c.byName[rule[1:]]; ok {
-			c.each(i, func(i int) { g.put(i, on) })
-		} else {
-			name, arg, _ := strings.Cut(rule[1:], "|")
-			g.allowFirstArg(c.byName[name], arg)
-		}
+		c.apply(&g, rule)
 	}
 	g.every = fromAll
 	for i := range c.list {
@@ -260,27 +258,46 @@ func (c *Commands) grant(fromAll bool, rules []string) granted {
 	return g
 }
 
+// apply adds a canonical rule, and says whether that changes anything.
+func (c *Commands) apply(g *granted, rule string) (changes bool) {
+	put := func(i int) { changes = g.put(i, rule[0] == '+') || changes }
+	if category, ok := strings.CutPrefix(rule[1:], "@"); ok {
+		cat, _ := spec.CategoryByName(category)
+		c.eachIn(cat, put)
+	} else if i, ok := c.byName[rule[1:]]; ok {
+		c.each(i, put)
+	} else {
+		name, arg, _ := strings.Cut(rule[1:], "|")
+		changes = g.allowFirstArg(c.byName[name], arg)
+	}
+	return changes
+}
+
 func (g *granted) has(i int) bool { return i >= 0 && g.allowed[i/64]&(1<<(i%64)) != 0 }
 
-func (g *granted) put(i int, on bool) {
+// put allows a command or not, and says whether that changes anything.
+func (g *granted) put(i int, on bool) (changes bool) {
+	changes = g.has(i) != on || len(g.firstArgs[i]) > 0
 	delete(g.firstArgs, i)
 	if on {
 		g.allowed[i/64] |= 1 << (i % 64)
 	} else {
 		g.allowed[i/64] &^= 1 << (i % 64)
 	}
+	return changes
 }
 
-// allowFirstArg allows a command with one first argument. Where it is allowed
-// altogether that means nothing.
-func (g *granted) allowFirstArg(i int, arg string) {
+// allowFirstArg allows a command with one first argument, and says whether that changes
+// anything: where it is allowed altogether it does not.
+func (g *granted) allowFirstArg(i int, arg string) (changes bool) {
 	if g.has(i) || slices.ContainsFunc(g.firstArgs[i], func(have string) bool { return strings.EqualFold(have, arg) }) {
-		return
+		return false
 	}
 	if g.firstArgs == nil {
 		g.firstArgs = make(map[int][]string)
 	}
 	g.firstArgs[i] = append(g.firstArgs[i], arg)
+	return true
 }
 
 func (g *granted) equal(o *granted) bool {
