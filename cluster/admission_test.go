@@ -149,9 +149,9 @@ func TestLostPledgeIsReleased(t *testing.T) {
 		if err := c.Join(background(t), system.JoinRequest{ID: "n1", Raft: a.addr}); err != nil {
 			t.Fatal(err)
 		}
-		// From its start it asks, and may be released at once.
-		if got := b.state.Load().State; got != pledged {
-			t.Fatalf("state before the restart = %s, want pledged", got)
+		// From its start it asks, and may be released at once; so it is looked at before.
+		if id, err := readIdentity(b.dir); err != nil || id.State != pledged {
+			t.Fatalf("what the restart finds: %+v, %v, want it pledged", id, err)
 		}
 		b.run(t, "n2")
 		eventually(t, "n2 is released", func() bool { return b.state.Load().State == pristine && b.raft.Load() == nil })
