@@ -238,11 +238,11 @@ func (k sealed) compare(path, found string) error {
 	case len(part) != 3:
 		return damaged(path, "its sentinel is unreadable")
 	case part[0] != k.kind:
-		return foreign(path, fmt.Sprintf("is a %.20q file, not a %q file", part[0], k.kind))
+		return misplaced(path, fmt.Sprintf("is a %.20q file, not a %q file", part[0], k.kind))
 	case part[1] != formatVersion:
 		return foreign(path, fmt.Sprintf("has format %.20q, and this raftkv knows %q; use the version that wrote it", part[1], formatVersion))
 	case k.uuid != "" && part[2] != k.uuid:
-		return foreign(path, fmt.Sprintf("belongs to cluster %.50q, not to %q; the data dir mixes two clusters", part[2], k.uuid))
+		return ofCluster(path, part[2], k.uuid)
 	}
 	return nil
 }

@@ -68,6 +68,16 @@ func foreign(path, detail string) error {
 	return &FileError{path, ErrForeign, detail}
 }
 
+// misplaced is for a file of raftkv's that is another's. A flipped bit in a name that no
+// checksum covers looks the same.
+func misplaced(path, detail string) error {
+	return foreign(path, detail+"; put the right one back, or restore this node from the others")
+}
+
+func ofCluster(path, found, want string) error {
+	return misplaced(path, fmt.Sprintf("belongs to cluster %.50q, not to %q", found, want))
+}
+
 func damaged(path string, reason any) error {
 	return &FileError{path, ErrDamaged, fmt.Sprintf("is damaged (%v); restore this node from the others", reason)}
 }

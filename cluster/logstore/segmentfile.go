@@ -108,9 +108,9 @@ func parseSegmentHead(b []byte, path string) (h headOf, err error) {
 func (h *headOf) check(who identity, id uint64, path string) error {
 	switch {
 	case h.who.uuid != who.uuid:
-		return foreign(path, fmt.Sprintf("belongs to cluster %.50q, not to %q; the data dir mixes two clusters", h.who.uuid, who.uuid))
+		return ofCluster(path, h.who.uuid, who.uuid)
 	case h.who.log != who.log:
-		return foreign(path, "belongs to the log of another node; was it copied from there? put the right one back")
+		return misplaced(path, "belongs to the log of another node; it was copied from there")
 	case h.id != id:
 		return damaged(path, fmt.Sprintf("it is segment %d under the name of segment %d", h.id, id))
 	case h.size < segmentStart || h.size > maxSegment:

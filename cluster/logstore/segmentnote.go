@@ -159,7 +159,7 @@ func (n *tailNote) read(uuid string) error {
 	copy(n.who.log[:], b[56:])
 	n.who.uuid = string(b[noteUUID : noteUUID+length])
 	if uuid != "" && n.who.uuid != uuid {
-		return foreign(n.path, fmt.Sprintf("belongs to cluster %.50q, not to %q; the data dir mixes two clusters", n.who.uuid, uuid))
+		return ofCluster(n.path, n.who.uuid, uuid)
 	}
 	return nil
 }

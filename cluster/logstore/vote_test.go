@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -206,5 +207,24 @@ func TestCreateVoteAfterACrash(t *testing.T) {
 	}
 	if _, err := OpenVote(path, uuid); !errors.Is(err, ErrForeign) {
 		t.Errorf("OpenVote of another cluster's: %v, want ErrForeign", err)
+	}
+}
+
+// No checksum covers a file's sentinel: whatever a flipped bit makes of it, the file is
+// refused with a line that says what to do.
+func TestFlippedSentinel(t *testing.T) {
+	v, path := newVote(t)
+	var good []byte
+	check(t, v.Close())
+	editConf(t, path, func(b *bbolt.Bucket) { good = bytes.Clone(b.Get(sentinelKey)) })
+	for bit := range 8 * len(good) {
+		bad := bytes.Clone(good)
+		bad[bit/8] ^= 1 << (bit % 8)
+		editConf(t, path, func(b *bbolt.Bucket) { check(t, b.Put(sentinelKey, bad)) })
+		_, err := OpenVote(path, uuid)
+		var in *FileError
+		if !errors.As(err, &in) || !strings.Contains(in.Detail, "restore this node from the others") && !strings.Contains(in.Detail, "use the version that wrote it") {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
