@@ -60,8 +60,8 @@ func (s *Session) actAs(user string) bool {
 	if a == nil {
 		return false
 	}
-	s.table, s.authed = t, true
-	s.become(a)
+	s.table = t
+	s.authenticated(a)
 	return true
 }
 

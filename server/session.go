@@ -36,7 +36,7 @@ type Session struct {
 	account   *account
 	table     *userTable // that account is from; nil for a remote session
 	authed    bool       // a password was given, or none was asked for when it connected
-	early     bool       // none was given, and it connected before the node knew its users
+	early     bool       // none was given, and that was by what the node knew last
 	readonly  bool       // READONLY: keyed reads are answered here, even on a follower
 	replies   replyMode
 	loud      bool // this command's reply is not left out: CLIENT REPLY ON
@@ -117,7 +117,7 @@ func newSession(srv *Server, conn net.Conn) *Session {
 func (s *Session) serve() {
 	defer s.end()
 	defer s.survive()
-	s.early = !s.srv.isKnown()
+	s.srv.awaitUsers()
 	s.beDefault()
 	for !s.closing {
 		s.setIdleDeadline()

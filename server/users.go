@@ -103,23 +103,28 @@ func (u *users) settle() {
 // node knows what the others do; then it is judged by what the node knew last.
 const newcomersWait = 3 * time.Second
 
-// isKnown says whether the Machine has caught up, and waits for it after the start.
-func (s *Server) isKnown() bool {
-	left := newcomersWait - s.now().Sub(s.started)
-	select {
-	case <-s.users.known:
-		return true
-	default:
+// awaitUsers waits after the start until the Machine has caught up.
+func (s *Server) awaitUsers() {
+	if s.users.areKnown() {
+		return
 	}
-	t := time.NewTimer(max(left, 0))
+	t := time.NewTimer(max(newcomersWait-s.now().Sub(s.started), 0))
 	defer t.Stop()
 	select {
 	case <-s.users.known:
-		return true
 	case <-t.C:
 	case <-s.stopping.Done():
 	}
-	return false
+}
+
+// areKnown says whether the Machine has caught up.
+func (u *users) areKnown() bool {
+	select {
+	case <-u.known:
+		return true
+	default:
+		return false
+	}
 }
 
 func (u *users) tell() {
@@ -229,17 +234,13 @@ func (s *Session) trust() {
 
 // refreshUser brings the session's user up to date. It is false where the user is gone.
 func (s *Session) refreshUser() bool {
-	if s.remote || s.srv.users.raw.Load() == s.table.raw {
+	if s.remote || !s.early && s.srv.users.raw.Load() == s.table.raw {
 		return true
 	}
+	known := s.srv.users.areKnown()
 	s.table = s.srv.accounts()
-	if s.early && s.authed { // let in by what the node knew last: that may be over
-		select {
-		case <-s.srv.users.known:
-			s.early = false
-			s.authed = s.table.byName[defaultUser].Open()
-		default:
-		}
+	if s.early && known { // let in by what the node knew last: that may be over
+		s.early, s.authed = false, s.table.byName[defaultUser].Open()
 	}
 	now := s.table.byName[s.account.Name]
 	if !s.account.same(now) {
@@ -257,10 +258,12 @@ func (s *Session) needsPassword() bool {
 // beDefault is what a connection begins as: the default user's, and authenticated
 // where that needs no password.
 func (s *Session) beDefault() {
+	known := s.srv.users.areKnown() // before the users are looked at: they can be older, not newer
 	s.table = s.srv.accounts()
 	a := s.table.byName[defaultUser]
 	s.become(a)
 	s.authed = a.Open()
+	s.early = s.authed && !known
 }
 
 // authenticated makes the session a user's whose password was given.
@@ -416,7 +419,7 @@ func (s *Server) logUsers(args [][]byte) ([]byte, error) {
 
 // Authenticate says whether an HTTP client's user and password are right.
 func (s *Server) Authenticate(user, password, client string) bool {
-	s.isKnown()
+	s.awaitUsers()
 	_, ok := s.knows([]byte(user), []byte(password))
 	if !ok {
 		s.users.log.Add(acl.Entry{
@@ -429,7 +432,7 @@ func (s *Server) Authenticate(user, password, client string) bool {
 
 // Open says whether clients need no password: they are the default user then.
 func (s *Server) Open() bool {
-	s.isKnown()
+	s.awaitUsers()
 	return s.accounts().byName[defaultUser].Open()
 }
 

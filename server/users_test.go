@@ -259,6 +259,34 @@ func TestRestartedNode(t *testing.T) {
 	}
 }
 
+// TestLetInEarly: who was let in without a password by what a node knew last has to give
+// one, even if the node has heard of the password before it has caught up.
+func TestLetInEarly(t *testing.T) {
+	f := newFake(t)
+	s := New(Options{Logger: slog.New(slog.DiscardHandler)}, f, f.machine)
+	open, reset := newSession(s, nil), newSession(s, nil)
+	reset.authenticated(s.accounts().byName[defaultUser])
+	reset.beDefault() // RESET
+	s.users.learn(&system.Users{Revision: 1, List: []system.User{{Name: "default", Rules: "on\n+@all", Born: 1}}})
+	for name, session := range map[string]*Session{"open": open, "reset": reset} {
+		if !session.refreshUser() || session.needsPassword() {
+			t.Errorf("%s: turned away before anything is known for certain", name)
+		}
+	}
+	local := s.NewLocal()
+	local.idle.Put(newSession(s, nil)) // of before, too
+	s.users.settle()
+	for name, session := range map[string]*Session{"open": open, "reset": reset} {
+		if !session.refreshUser() || !session.needsPassword() {
+			t.Errorf("%s: let in for ever", name)
+		}
+	}
+	// Who has given it, as HTTP does, keeps its rights.
+	if reply, err := local.Do(t.Context(), defaultUser, []byte("ECHO"), []byte("x")); err != nil || string(reply) != "$1\r\nx\r\n" {
+		t.Errorf("HTTP: %q, %v", reply, err)
+	}
+}
+
 // TestPasswordOfFlag: the flag counts as long as the log says nothing.
 func TestPasswordOfFlag(t *testing.T) {
 	var log bytes.Buffer
