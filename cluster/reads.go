@@ -255,16 +255,18 @@ type answerOfTerm struct {
 
 // run reports whether so many of these voters are at the poll's term, and none of
 // those that answered is further. The rest is asked only where the first do not
-// answer at once.
+// answer at once; the time for an answer is the same whether there is a rest or not.
 func (p *poll) run(ids []string, need int) bool {
+	const atOnce = 2 * time.Millisecond
 	p.ask(ids[:need])
 	asked := need
 	askRest := func() {
 		p.ask(ids[asked:])
 		asked = len(ids)
 	}
-	late := time.NewTimer(2 * time.Millisecond)
+	late := time.NewTimer(atOnce)
 	defer late.Stop()
+	patient := false // atOnce is over
 	for got := 0; got < len(ids); {
 		select {
 		case a := <-p.answers:
@@ -281,9 +283,10 @@ func (p *poll) run(ids []string, need int) bool {
 				return true
 			}
 		case <-late.C:
-			if asked == len(ids) {
+			if patient {
 				return false
 			}
+			patient = true
 			askRest()
 			late.Reset(roundWait)
 		case <-p.n.ctx.Done():

@@ -15,6 +15,9 @@ import (
 // make them up earlier, of fewer entries each (hashicorp/raft#541).
 const inFlight = 2
 
+// errUntaken ends a pipeline whose answers nobody takes.
+var errUntaken = errors.New("answers to requests of replication are not taken any more")
+
 // pipeline sends requests without waiting for each one's answer. The library calls
 // AppendEntries from one goroutine, and takes the answers in another.
 type pipeline struct {
@@ -143,7 +146,7 @@ func (p *pipeline) receive() {
 		}
 		f.answered.Done()
 		if !p.deliver(f) {
-			p.end(ErrClosed)
+			p.end(errUntaken)
 			p.failAll()
 			return
 		}
@@ -189,13 +192,7 @@ func (p *pipeline) deliver(f *appendFuture) bool {
 	select {
 	case p.ready <- f:
 	default:
-		select {
-		case p.ready <- f:
-		case <-p.done:
-			wanted = false
-		case <-p.c.r.done:
-			wanted = false
-		}
+		wanted = p.press(f)
 	}
 	p.mu.Lock()
 	p.queue = slices.Delete(p.queue, 0, 1)
@@ -203,6 +200,22 @@ func (p *pipeline) deliver(f *appendFuture) bool {
 	p.mu.Unlock()
 	p.freed.Signal()
 	return wanted
+}
+
+// press is deliver where there is no room. After a refusal the library takes nothing
+// more, but may send some requests until it notices that (replication.go,
+// pipelineReplicate): it would wait in room for ever, and so never close the pipeline.
+func (p *pipeline) press(f *appendFuture) bool {
+	late := time.NewTimer(p.c.r.t.limits.rpc)
+	defer late.Stop()
+	select {
+	case p.ready <- f:
+		return true
+	case <-late.C:
+	case <-p.done:
+	case <-p.c.r.done:
+	}
+	return false
 }
 
 // failAll fails what is left, after end.

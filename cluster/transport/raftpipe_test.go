@@ -232,3 +232,37 @@ func TestExchangeDeadline(t *testing.T) {
 	}
 	<-answered
 }
+
+// The library stops taking answers once one is a refusal, and may send more until it
+// comes to notice (its select picks by chance). Nobody takes the answers to that, and
+// it must not wait for them for good: it would never close the pipeline.
+func TestPipelineNobodyTakesTheAnswers(t *testing.T) {
+	_, n1, n2 := pair(t)
+	n1.limits.rpc = 200 * time.Millisecond
+	requests := n2.Raft().Consumer()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	over := make(chan struct{})
+	defer close(over)
+	wg.Go(func() {
+		for {
+			select {
+			case rpc := <-requests:
+				rpc.Respond(&raft.AppendEntriesResponse{Term: 1}, nil)
+			case <-over:
+				return
+			}
+		}
+	})
+	p := pipe(t, n1)
+	sent := sendAll(p, 1000)
+	next(t, p) // the refusal, and the last that is taken
+	select {
+	case err := <-sent:
+		if err == nil {
+			t.Error("all was taken")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the library still waits to send")
+	}
+}
