@@ -58,7 +58,7 @@ func (a *applier) Apply(l *raft.Log) any {
 	if f != nil {
 		n.answer(f)
 	}
-	n.recent.since.Add(int64(len(l.Data)))
+	n.recent.applied.Add(int64(len(l.Data)))
 	n.visible.Store(l.Index)
 	if b.ID == n.opening.Load() {
 		n.ready.Store(l.Term)
@@ -153,14 +153,16 @@ func (a *applier) Snapshot() (raft.FSMSnapshot, error) {
 	if !a.n.diverged.keeps() {
 		return nil, errDiverged
 	}
-	return &snapshot{n: a.n, state: a.n.machine.Snapshot(), before: a.n.recent.since.Load()}, nil
+	return &snapshot{n: a.n, state: a.n.machine.Snapshot(), covers: a.n.recent.applied.Load()}, nil
 }
 
-// Restore replaces the state with a snapshot's.
+// Restore replaces the state with a snapshot's: at start this node's own newest one,
+// later one that a leader sent, which is the newest then.
 func (a *applier) Restore(rc io.ReadCloser) error {
 	defer rc.Close()
 	n := a.n
-	if err := n.machine.Restore(rc); err != nil {
+	in := &counted{Reader: rc}
+	if err := n.machine.Restore(in); err != nil {
 		a.unreadable = err
 		return err
 	}
@@ -168,6 +170,7 @@ func (a *applier) Restore(rc io.ReadCloser) error {
 	if at > a.start {
 		n.diverged.installed(at)
 	}
+	n.recent.note(n.recent.applied.Load(), in.bytes)
 	n.restore.Store(at) // before visible: resolve must not take a skipped index for a lost one
 	n.visible.Store(at)
 	n.clock.observe(n.machine.Now())
@@ -182,11 +185,23 @@ func (a *applier) Restore(rc io.ReadCloser) error {
 	return nil
 }
 
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	bytes int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.bytes += int64(n)
+	return n, err
+}
+
 // snapshot is one point in time on its way to disk.
 type snapshot struct {
 	n      *Node
 	state  *fsm.Snapshot
-	before int64 // bytes applied since the last one when this one was taken
+	covers int64 // bytes applied when it was taken
 }
 
 // Persist writes it beside the Machine's further work, slowly, but for where the log
@@ -202,8 +217,7 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	if err := sink.Close(); err != nil {
 		return fmt.Errorf("write snapshot: %w", err)
 	}
-	s.n.recent.since.Add(-s.before)
-	s.n.recent.size.Store(size)
+	s.n.recent.note(s.covers, size)
 	s.n.recent.at.Store(time.Now().Unix())
 	s.n.log.Info("snapshot written", "bytes", size)
 	return nil
@@ -212,7 +226,7 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 // haste is 1 once the log has grown by half of what makes the next snapshot due.
 func (s *snapshot) haste() float64 {
 	r := &s.n.recent
-	return 2 * float64(r.since.Load()-s.before) / float64(s.n.cadence.enough(r.size.Load()))
+	return 2 * float64(r.applied.Load()-s.covers) / float64(s.n.cadence.enough(r.size.Load()))
 }
 
 // Release says that Persist is over, or will never be.

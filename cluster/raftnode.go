@@ -49,9 +49,6 @@ func (n *Node) startRaft() error {
 		return closeStores(err)
 	}
 	n.boot.Store(last)
-	if len(metas) > 0 {
-		n.recent.size.Store(metas[0].Size)
-	}
 	store, stable := n.disk.guard(logs, votes)
 	if err := n.bootstrap(store, stable, snaps); err != nil {
 		return closeStores(err)

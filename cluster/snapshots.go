@@ -53,13 +53,30 @@ const (
 	writesSnapshot
 )
 
-// recent is what a node knows of its last snapshot and what came after.
+// recent is what a node knows of its newest snapshot, its own or a leader's, and what
+// came after.
 type recent struct {
-	since   atomic.Int64 // bytes applied since
+	applied atomic.Int64 // bytes of entries applied by this process
+	mu      sync.Mutex   // one change of the next two at a time
+	covered atomic.Int64 // how many of applied the snapshot has
 	size    atomic.Int64
-	at      atomic.Int64 // when it was finished, Unix seconds
+	at      atomic.Int64 // when this node's own last one was finished, Unix seconds
 	wants   atomic.Bool
 	writing atomic.Int32 // how many are being written
+}
+
+// since is how many bytes were applied behind the snapshot.
+func (r *recent) since() int64 { return r.applied.Load() - r.covered.Load() }
+
+// note takes down that there is a snapshot of that size, which has so many of the bytes
+// applied; unless a leader's newer one came while it was written.
+func (r *recent) note(covered, size int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if covered >= r.covered.Load() {
+		r.size.Store(size)
+		r.covered.Store(covered)
+	}
 }
 
 // state is what is told to others.
@@ -78,7 +95,7 @@ func (n *Node) snapshots() {
 	idle, before := 0, int64(0)
 	for n.ctx.Err() == nil {
 		pause(n.ctx, n.cadence.tick)
-		behind, size := n.recent.since.Load(), n.recent.size.Load()
+		behind, size := n.recent.since(), n.recent.size.Load()
 		if idle++; behind-before > trickle || behind < before {
 			idle = 0
 		}

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/raftkv/raftkv/fsm/system"
 )
 
 func TestSnapshotIsDue(t *testing.T) {
@@ -83,9 +86,52 @@ func TestSnapshotFallsDue(t *testing.T) {
 	}
 	write(1 << 20) // more than enough, under load and then idle
 	eventually(t, "a snapshot of nearly all", func() bool {
-		return tn.Status(t.Context()).SnapshotIndex > 0 && tn.recent.state() == noSnapshot && tn.recent.since.Load() < 100<<10
+		return tn.Status(t.Context()).SnapshotIndex > 0 && tn.recent.state() == noSnapshot && tn.recent.since() < 100<<10
 	})
 	if tn.recent.size.Load() < 50_000 {
 		t.Errorf("its size is said to be %d bytes", tn.recent.size.Load())
+	}
+}
+
+// What a node knows of its newest snapshot is right after a leader has sent it one, and
+// after a start: when the next one is due follows from that.
+func TestSnapshotIsKnownHoweverItCame(t *testing.T) {
+	leader, joins := newNode(t, "n1"), newNode(t, "n2")
+	leader.run(t, "n1")
+	for i := range 10 {
+		leader.write(t, fmt.Sprintf("SET k%d %s", i, strings.Repeat("v", 100_000)))
+	}
+	if err := leader.Snapshot(background(t)); err != nil {
+		t.Fatal(err)
+	}
+	size := leader.recent.size.Load()
+	joins.run(t, "n2")
+	joins.recent.applied.Add(1 << 40) // as one that fell behind has done before
+	if err := leader.Join(background(t), system.JoinRequest{ID: "n2", Raft: joins.addr}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string, tn *testNode) {
+		t.Helper()
+		if got := tn.recent.size.Load(); got != size {
+			t.Errorf("%s: the newest snapshot has %d bytes, it is said to have %d", when, size, got)
+		}
+		if got := tn.recent.since(); got > 10_000 {
+			t.Errorf("%s: %d bytes are said to have been applied since", when, got)
+		}
+	}
+	check("sent by a leader", joins)
+	leader.stop(t)
+	leader.run(t, "n1")
+	check("after a start", leader)
+}
+
+// A snapshot that a leader's newer one overtook while it was written changes nothing.
+func TestSnapshotIsOvertaken(t *testing.T) {
+	var r recent
+	r.applied.Store(1000)
+	r.note(1000, 7) // a leader's
+	r.note(400, 5)  // its own, begun before
+	if r.since() != 0 || r.size.Load() != 7 {
+		t.Errorf("%d bytes since one of %d; want 0, 7", r.since(), r.size.Load())
 	}
 }
