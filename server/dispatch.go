@@ -34,7 +34,7 @@ func (s *Session) handle(args [][]byte) {
 	case cmd != nil:
 		s.runSession(cmd, args)
 	default:
-		s.segment.add(args, data, s.takeSilence())
+		s.add(args, data)
 	}
 }
 
@@ -45,6 +45,8 @@ func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 		return resp.ErrNoAuth
 	case s.txn != nil && decl.Flags&spec.NoMulti != 0 && (cmd == nil || !cmd.immediate):
 		return resp.ErrNoMultiCommand
+	case s.txn != nil:
+		return s.affordQueue(decl)
 	}
 	return nil
 }
@@ -60,9 +62,14 @@ func (s *Session) reject(decl *spec.Command, err error) {
 		if s.txn != nil {
 			s.endTransaction()
 		}
-		err = resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
+		err = execAbort(err)
 	}
 	s.local(func(*resp.Writer) error { return err })
+}
+
+// execAbort is EXEC's answer where it may not run at all.
+func execAbort(err error) error {
+	return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
 }
 
 // textOf is an error's text without its code word, as Redis quotes it.

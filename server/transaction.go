@@ -22,6 +22,7 @@ type transaction struct {
 	own      int  // number of session commands
 	size     int  // bytes
 	writes   bool // a data command writes
+	denyOOM  bool // a data command may make the keyspace larger
 	keyed    bool // firstKey is set
 	firstKey []byte
 	watches  []system.Watch // set by EXEC
@@ -50,6 +51,7 @@ func (s *Session) enqueue(args [][]byte, decl *spec.Command, cmd *command) {
 	s.foresee(q)
 	t.note(q)
 	s.about.multi.Store(int32(len(t.queue)))
+	s.about.multiMem.Store(int64(t.size))
 	s.local(func(w *resp.Writer) error {
 		w.Simple("QUEUED")
 		return nil
@@ -106,6 +108,7 @@ func (t *transaction) note(q queued) {
 	t.queue = append(t.queue, q)
 	t.data++
 	t.writes = t.writes || q.decl.Kind == spec.Write
+	t.denyOOM = t.denyOOM || q.decl.Flags&spec.DenyOOM != 0
 	if key, ok := spec.FirstKey(q.decl, q.args); ok && !t.keyed {
 		t.keyed, t.firstKey = true, key
 	}
@@ -180,6 +183,7 @@ func (s *Session) runQueued(q *queued, w *resp.Writer) {
 func (s *Session) endTransaction() {
 	s.txn = nil
 	s.about.multi.Store(-1)
+	s.about.multiMem.Store(0)
 	s.unwatch()
 }
 
@@ -245,13 +249,12 @@ func cmdExec(s *Session, _ [][]byte, _ *resp.Writer) error {
 	}
 	t.watches = s.watches
 	s.endTransaction()
-	if t.dirty {
-		return resp.ErrExecAbort
-	}
 	if len(t.watches) > 0 && !t.keyed {
 		t.keyed, t.firstKey = true, t.watches[0].Key
 	}
-	s.segment.addExec(t, s.takeSilence())
+	if err := s.addTransaction(t); err != nil {
+		return err
+	}
 	if t.own > 0 { // a SELECT, a HELLO … in it is for what comes behind
 		s.segment.flush()
 	}

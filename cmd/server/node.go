@@ -34,6 +34,9 @@ const (
 	endTimeout   = 9800 * time.Millisecond
 )
 
+// httpBodies is how much memory the bodies of HTTP requests may take together.
+const httpBodies = 512 << 20
+
 // process is a running node with everything that belongs to it.
 type process struct {
 	cfg        *config.Config
@@ -50,6 +53,7 @@ type process struct {
 	stop       chan struct{} // closed by SHUTDOWN
 	stopOnce   sync.Once
 	ver, build string
+	output     server.OutputLimits
 }
 
 // runNode runs one node until it is told to stop.
@@ -58,6 +62,10 @@ func runNode(args []string, env environment) error {
 	if err != nil || done {
 		return err
 	}
+	output, err := server.ParseOutputLimits(cfg.OutputLimits, server.DefaultOutputLimits)
+	if err != nil {
+		return config.Usagef("--client-output-buffer-limit: %v", err)
+	}
 	defer tuneCollector(env.variables)()
 	// From here on a signal ends the node in good order, however early it comes.
 	signals := make(chan os.Signal, 2)
@@ -65,7 +73,7 @@ func runNode(args []string, env environment) error {
 	defer signal.Stop(signals)
 	p := &process{
 		cfg: cfg, log: newLogger(cfg, env.stderr), machine: fsm.New(), metrics: metrics.New(),
-		failed: make(chan error, 2), stop: make(chan struct{}),
+		failed: make(chan error, 2), stop: make(chan struct{}), output: output,
 	}
 	p.ver, p.build = config.Release()
 	if err := p.start(); err != nil {
@@ -156,6 +164,8 @@ func (p *process) makeServers() {
 		RequirePass: string(p.cfg.RequirePass), MaxClients: p.share.redis,
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
+		MaxMemory: int64(p.cfg.MaxMemory), MaxQuery: int64(p.cfg.QueryLimit), Output: &p.output,
+		RoomFor: func(clients int64) int64 { return roomFor(clients, p.share.http, p.log) },
 		Slowlog: &server.Slowlog{SlowerThan: p.cfg.SlowlogSlower, MaxLen: p.cfg.SlowlogLen},
 		Stop:    p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
 	}, p.node, p.machine)
@@ -164,7 +174,7 @@ func (p *process) makeServers() {
 		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(),
 		Denies: p.server.Denies, Password: p.server.Password,
 		MaxValue: p.server.MaxValue, CheckID: config.CheckNodeID, CheckAddress: config.CheckDialable,
-		MaxConnections: p.share.http, Logger: p.log,
+		MaxConnections: p.share.http, MaxBodies: httpBodies, Logger: p.log,
 	})
 }
 

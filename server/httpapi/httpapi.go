@@ -51,9 +51,11 @@ type Options struct {
 	// CheckID and CheckAddress say in one line why a node cannot have that id or
 	// address.
 	CheckID, CheckAddress func(string) error
-	// MaxConnections bounds the connections that are open at once; more wait.
+	// MaxConnections bounds the connections that are open at once.
 	MaxConnections int
-	Logger         *slog.Logger
+	// MaxBodies bounds the bytes of all requests' bodies that are in memory at once.
+	MaxBodies int64
+	Logger    *slog.Logger
 }
 
 // The bounds on how long a request may take. A join waits until the new node has
@@ -69,16 +71,23 @@ const (
 	readyTimeout   = 2 * time.Second
 )
 
+// headerBytes bounds a request's first line, which has the key, and its headers; the
+// library adds 4 KiB. Its own default, a megabyte, would be ten gigabytes for ten
+// thousand strangers.
+const headerBytes = 64 << 10
+
 // Server answers HTTP requests.
 type Server struct {
 	Options
 	http    http.Server
+	bodies  budget
 	handler http.Handler
 }
 
 // New returns a Server that listens nowhere yet.
 func New(o Options) *Server {
 	s := &Server{Options: o}
+	s.bodies.most = o.MaxBodies
 	// A web page that a person happens to look at must not reach a node on their
 	// machine: browsers say where a request comes from, other clients say nothing.
 	protection := http.NewCrossOriginProtection()
@@ -92,6 +101,7 @@ func New(o Options) *Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
 		ConnContext:       noteConn,
 		ConnState:         noteState,
 		// OPTIONS * is none of ours and gets the same 404 as other paths.
@@ -122,6 +132,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // ServeHTTP is http.Handler's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin(r)
+	body := s.bodies.of(r.Body)
+	defer body.release()
+	r.Body = body
 	s.handler.ServeHTTP(w, r)
 }
 
