@@ -26,7 +26,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill powerloss chaos bench cover docs clean redis peers left-out
+.PHONY: help build run test race lint fuzz kill powerloss limits chaos bench cover docs clean redis peers left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ chaos: ## put NODES (3) nodes under faults for DURATION (4m) and check what clie
 
 stale: ## try ROUNDS (100) times to get a stale read from a deposed leader, without and with a learner
 	RAFTKV_STALE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestNoStaleRead$$' ./tests/cluster
+
+limits: ## try to break every limit with the sizes of a stranger who means it, and print what held
+	RAFTKV_LIMITS=full $(GO) test -count=1 -timeout 30m -v ./tests/limits
 
 powerloss: ROUNDS = 20
 powerloss: ## cut the power of one and of three nodes ROUNDS (20) times under load and count what was lost (root)

@@ -42,6 +42,7 @@ type shown struct {
 	now    int64 // the logged clock: it never goes back, except by Restore
 	due    int64 // the earliest expiry time, if hasDue
 	hasDue bool
+	bytes  int64 // as the keyspace accounts for it
 	system *system.State
 }
 
@@ -65,7 +66,7 @@ func (m *Machine) look() *shown {
 // publish shows the state after the entry at a position. Callers hold mu.
 func (m *Machine) publish(at Position, now int64, state *system.State) {
 	due, ok := m.keys.NextDue()
-	next := &shown{at: at, now: now, due: due, hasDue: ok, system: state}
+	next := &shown{at: at, now: now, due: due, hasDue: ok, bytes: m.keys.Bytes(), system: state}
 	m.brief.Lock()
 	changed := state.Users() != m.shown.system.Users()
 	m.shown = next
@@ -97,6 +98,9 @@ func (m *Machine) NextDue() (ms int64, ok bool) {
 	s := m.look()
 	return s.due, s.hasDue
 }
+
+// Bytes returns what keys and values take, as Stats does, and never waits.
+func (m *Machine) Bytes() int64 { return m.look().bytes }
 
 // ClusterID returns the cluster's UUID, empty before it is founded.
 func (m *Machine) ClusterID() string { return m.look().system.ClusterID() }

@@ -39,6 +39,7 @@ const (
 	ErrWatchInMulti     Error = "ERR WATCH inside MULTI is not allowed"
 	ErrExecAbort        Error = "EXECABORT Transaction discarded because of previous errors."
 	ErrNoMultiCommand   Error = "ERR Command not allowed inside a transaction"
+	ErrOOM              Error = "OOM command not allowed when used memory > 'maxmemory'."
 	ErrLoading          Error = "LOADING Redis is loading the dataset in memory"
 )
 

@@ -122,8 +122,31 @@ func cmdClientInfo(s *Session, _ [][]byte, w *resp.Writer) error {
 	return nil
 }
 
-// describe is the session's line in CLIENT LIST, for any goroutine. What is not
-// kept (the sizes of buffers that Redis has and this server has not) is left out.
+// buffers are what a client holds of the server's memory, in bytes.
+type buffers struct {
+	query     int // what has arrived and is not done with; arguments lie in it
+	queryFree int // the rest of that buffer
+	multi     int // commands queued in a transaction
+	replies   int // replies that the client has not taken yet
+	messages  int // and messages
+}
+
+func (b buffers) total() int { return b.query + b.queryFree + b.multi + b.replies + b.messages }
+
+// buffers may be asked by any goroutine.
+func (s *Session) buffers() (b buffers) {
+	if s.in != nil {
+		b.query, b.queryFree = s.in.Held()
+	}
+	b.multi = int(s.about.multiMem.Load())
+	b.replies, b.messages = s.out.waiting()
+	return b
+}
+
+// describe is the session's line in CLIENT LIST, for any goroutine. As in Redis, obl
+// is replies and omem memory that waits for the client; here omem is that of messages
+// alone. What is not kept (rbs, rbp: the buffer of replies is there only while there
+// are some) is left out.
 func (s *Session) describe() string {
 	a := &s.about
 	now := s.srv.now()
@@ -134,11 +157,14 @@ func (s *Session) describe() string {
 	a.mu.Lock()
 	name, libName, libVer := a.name, a.libName, a.libVer
 	a.mu.Unlock()
+	b := s.buffers()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d"+
-		" obl=0 oll=0 omem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		" qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=%d obl=%d oll=%d omem=%d tot-mem=%d"+
+		" events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.id, a.addr, a.local, descriptor(s.conn), name, int64(now.Sub(a.created)/time.Second),
 		max(0, now.UnixMilli()-a.active.Load())/1000, a.flags(), a.db.Load(), a.multi.Load(), a.watching.Load(),
-		s.out.waiting(), cmd, a.account.Load().Name, a.proto.Load(), libName, libVer)
+		b.query, b.queryFree, b.multi, b.replies, bit(b.messages > 0), b.messages, b.total(),
+		cmd, a.account.Load().Name, a.proto.Load(), libName, libVer)
 }
 
 // flags are Redis's letters.

@@ -74,6 +74,27 @@ func number(name string, least, most int64, field func(s *Server) settingField) 
 	}
 }
 
+// size is a number of bytes that may change while the server runs.
+func size(name string, least int64, field func(s *Server) settingField) parameter {
+	return parameter{
+		name: name,
+		get:  func(s *Server) string { return strconv.FormatInt(field(s).Load(), 10) },
+		check: func(s *Server, value string) (func(), error) {
+			n, ok := parseBytes(value)
+			if value == "" { // as in Redis
+				n, ok = 0, true
+			}
+			if !ok {
+				return nil, fmt.Errorf("argument must be a memory value")
+			}
+			if n < least {
+				return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, int64(math.MaxInt64))
+			}
+			return func() { field(s).Store(n) }, nil
+		},
+	}
+}
+
 // yesOrNo is a setting that may be switched on and off while the server runs.
 func yesOrNo(name string, field func(s *Server) *atomic.Bool) parameter {
 	return parameter{
@@ -123,7 +144,8 @@ var parameters = []parameter{
 	only("appendfsync", "always"), // of the log, before a write is acknowledged
 	only("appendonly", "no"),
 	{name: "bind", get: (*Server).bind},
-	{name: "client-output-buffer-limit", get: getOutputLimit},
+	{name: "client-output-buffer-limit", get: func(s *Server) string { return s.settings.output.Load().String() }, check: checkOutputLimits},
+	size("client-query-buffer-limit", 1<<20, func(s *Server) settingField { return &s.settings.maxQuery }),
 	only("cluster-allow-reads-when-down", "no"),
 	fixed("cluster-enabled", "yes"),
 	only("cluster-require-full-coverage", "yes"),
@@ -134,13 +156,13 @@ var parameters = []parameter{
 	fixed("enable-module-command", "no"),
 	only("latency-monitor-threshold", "0"),
 	only("latency-tracking", "no"),
-	number("maxclients", 1, math.MaxUint32, func(s *Server) settingField { return &s.settings.maxClients }),
-	only("maxmemory", "0"),
-	only("maxmemory-policy", "noeviction"),
+	{name: "maxclients", get: getMaxClients, check: checkMaxClients},
+	size("maxmemory", 0, func(s *Server) settingField { return &s.settings.maxMemory }),
+	{name: "maxmemory-policy", get: func(*Server) string { return "noeviction" }, check: checkPolicy},
 	only("notify-keyspace-events", ""),
 	{name: "port", get: func(s *Server) string { return s.portOf(false) }},
 	yesOrNo("protected-mode", func(s *Server) *atomic.Bool { return &s.settings.protected }),
-	{name: "proto-max-bulk-len", get: getMaxBulk, check: checkMaxBulk},
+	size("proto-max-bulk-len", 1<<20, func(s *Server) settingField { return &s.settings.maxBulk }),
 	only("rdbchecksum", "yes"), // of snapshots
 	only("replica-read-only", "yes"),
 	only("replica-serve-stale-data", "no"),
@@ -154,7 +176,7 @@ var parameters = []parameter{
 	number("slowlog-max-len", 0, math.MaxInt64, func(s *Server) settingField { return &s.slowlog.keep }),
 	fixed("supervised", "no"),
 	number("tcp-keepalive", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.keepAlive }),
-	number("timeout", 0, math.MaxInt32, func(s *Server) settingField { return &s.settings.timeout }),
+	{name: "timeout", get: timeoutSetting.get, check: checkTimeout},
 	{name: "tls-auth-clients", get: func(s *Server) string { return s.tls().AuthClients }},
 	{name: "tls-ca-cert-file", get: func(s *Server) string { return s.tls().CACertFile }},
 	{name: "tls-cert-file", get: func(s *Server) string { return s.tls().CertFile }},
@@ -196,26 +218,6 @@ func (s *Server) bind() string {
 	default:
 		return ip.String()
 	}
-}
-
-// getOutputLimit tells of the one limit there is: of messages that were not asked
-// for. Replies wait for their client.
-func getOutputLimit(s *Server) string {
-	return fmt.Sprintf("normal 0 0 0 slave 0 0 0 pubsub %d 0 0", s.settings.outputLimit.Load())
-}
-
-func getMaxBulk(s *Server) string { return strconv.FormatInt(s.settings.maxBulk.Load(), 10) }
-
-func checkMaxBulk(s *Server, value string) (func(), error) {
-	const least = 1 << 20
-	n, ok := parseBytes(value)
-	if !ok {
-		return nil, fmt.Errorf("argument must be a memory value")
-	}
-	if n < least {
-		return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, int64(math.MaxInt64))
-	}
-	return func() { s.settings.maxBulk.Store(n) }, nil
 }
 
 // getPassword says whether the default user has a password, and not which: the log has

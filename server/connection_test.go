@@ -205,6 +205,46 @@ func TestIdleTimeout(t *testing.T) {
 	s.dial().expectEOF()
 }
 
+// A client that sends a command slowly is not idle, as in Redis.
+func TestSlowIsNotIdle(t *testing.T) {
+	s := newTestServer(t, func(o *Options) { o.Timeout = time.Second })
+	c := s.dial()
+	const command = "*1\r\n$4\r\nPING\r\n"
+	for i := range command {
+		c.send(command[i : i+1])
+		<-time.After(120 * time.Millisecond) // 14 of them are longer than the timeout
+	}
+	c.expect("+PONG\r\n")
+	c.expectEOF()
+}
+
+// CONFIG SET timeout counts for those who are idle already; who waits for a command's
+// end is not idle, and still noticed when it leaves.
+func TestTimeoutOfTheIdle(t *testing.T) {
+	s := newTestServer(t)
+	idle, waiting, admin := s.dial(), s.dial(), s.dial()
+	idle.roundTrip("PING\r\n", "+PONG\r\n")
+	waiting.send("WAIT 5 0\r\n")
+	until(t, "a waiting client", func() bool {
+		for _, session := range s.sessions.all() {
+			if session.about.blocked.Load() {
+				return true
+			}
+		}
+		return false
+	})
+	admin.roundTrip("CONFIG SET timeout 1000\r\n", "+OK\r\n")
+	idle.roundTrip("PING\r\n", "+PONG\r\n")
+	admin.roundTrip("CONFIG SET timeout 0\r\n", "+OK\r\n")
+	idle.roundTrip("PING\r\n", "+PONG\r\n")
+	admin.roundTrip("CONFIG SET timeout 1\r\n", "+OK\r\n")
+	idle.expectEOF()
+	admin.expectEOF()
+	until(t, "the end of all but one", func() bool { return s.sessions.len() == 1 })
+	waiting.conn.Close()
+	until(t, "the end of the one that waited", func() bool { return s.sessions.len() == 0 })
+}
+
 // An append to one argument must not overwrite the next.
 func TestArgumentsAreApart(t *testing.T) {
 	s := newTestServer(t)

@@ -38,7 +38,7 @@ func (s *Session) handle(args [][]byte) {
 	case cmd != nil:
 		s.runSession(cmd, args)
 	default:
-		s.segment.add(args, data, s.takeSilence())
+		s.add(args, data)
 	}
 }
 
@@ -51,7 +51,10 @@ func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 	case s.txn != nil && decl.Flags&spec.NoMulti != 0 && (cmd == nil || !cmd.immediate):
 		return resp.ErrNoMultiCommand
 	}
-	return s.permitted(decl, s.current)
+	if err := s.permitted(decl, s.current); err != nil || s.txn == nil {
+		return err
+	}
+	return s.affordQueue(decl)
 }
 
 // reject answers a command that never ran. It spoils a transaction that is being
@@ -65,9 +68,14 @@ func (s *Session) reject(decl *spec.Command, err error) {
 		if s.txn != nil {
 			s.endTransaction()
 		}
-		err = resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
+		err = execAbort(err)
 	}
 	s.local(func(*resp.Writer) error { return err })
+}
+
+// execAbort is EXEC's answer where it may not run at all.
+func execAbort(err error) error {
+	return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
 }
 
 // textOf is an error's text without its code word, as Redis quotes it.

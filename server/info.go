@@ -144,15 +144,19 @@ func (s *Server) listening() net.TCPAddr {
 
 func (r *report) clients() {
 	all := r.srv.sessions.all()
-	blocked := 0
+	blocked, input, output := 0, 0, 0
 	for _, s := range all {
 		if s.about.blocked.Load() {
 			blocked++
 		}
+		b := s.buffers()
+		input, output = max(input, b.query), max(output, b.replies+b.messages)
 	}
 	r.field("connected_clients", len(all))
 	r.field("cluster_connections", 0) // clients' ports carry no traffic between nodes
 	r.field("maxclients", r.srv.settings.maxClients.Load())
+	r.field("client_recent_max_input_buffer", input) // at this moment
+	r.field("client_recent_max_output_buffer", output)
 	r.field("blocked_clients", blocked)
 	r.field("tracking_clients", 0)
 }
@@ -202,11 +206,14 @@ func (r *report) stats() {
 		r.field(none, 0)
 	}
 	r.field("total_error_replies", now.errors-base.errors)
+	r.field("client_query_buffer_limit_disconnections", now.queryCuts-base.queryCuts)
+	r.field("client_output_buffer_limit_disconnections", now.outputCuts-base.outputCuts)
 }
 
 // counts are the counters at one moment.
 type counts struct {
 	connections, rejected, commands, errors, bytesIn, bytesOut int64
+	queryCuts, outputCuts                                      int64
 	expired, hits, misses                                      uint64
 }
 
@@ -215,6 +222,7 @@ func (s *Server) counts() counts {
 	return counts{
 		connections: n.connections.Load(), rejected: n.rejected.Load(), commands: n.commands.Load(),
 		errors: n.errors.Load(), bytesIn: n.bytesIn.Load(), bytesOut: n.bytesOut.Load(),
+		queryCuts: n.queryCuts.Load(), outputCuts: n.outputCuts.Load(),
 		expired: machine.Expired, hits: machine.Hits, misses: machine.Misses,
 	}
 }

@@ -83,6 +83,7 @@ func (s *Session) alone(ctx context.Context, run func()) (reply []byte, err erro
 		s.ctx = s.srv.ctx
 		if recover := recover(); recover != nil {
 			s.closing = true // not to be used again
+			s.segment.release()
 			panic(recover)
 		}
 	}()
@@ -115,7 +116,11 @@ func (s *Server) RunForwarded(ctx context.Context, c system.Caller, args [][]byt
 		if err != nil {
 			return nil, err
 		}
-		return session.alone(ctx, func() { session.segment.addExec(t, false) })
+		return session.alone(ctx, func() {
+			if err := session.addTransaction(t); err != nil {
+				session.local(func(*resp.Writer) error { return err })
+			}
+		})
 	}
 	decl, err := s.machine.Lookup(args)
 	if err != nil {
@@ -127,7 +132,7 @@ func (s *Server) RunForwarded(ctx context.Context, c system.Caller, args [][]byt
 		w.Error(wire)
 		return w.Bytes(), nil
 	}
-	return session.alone(ctx, func() { session.segment.add(args, decl, false) })
+	return session.alone(ctx, func() { session.add(args, decl) })
 }
 
 // forwardedExec names a forwarded transaction: each argument is a command of it, the

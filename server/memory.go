@@ -18,6 +18,8 @@ import (
 //	                      every node of the cluster
 //	used_memory_overhead  the rest of used_memory: connections, the log's newest entries,
 //	                      garbage
+//	maxmemory             what used_memory_dataset is held to: the only part that writes
+//	                      decide, and the same on every node
 //	used_memory_startup   used_memory before any data was loaded
 //	used_memory_rss       memory of the machine that the process takes, as the system
 //	                      sees it: binary, stacks and mapped files too
@@ -46,12 +48,18 @@ func (r *report) memory() {
 	if m.machine > 0 {
 		r.size("total_system_memory", m.machine)
 	}
-	r.size("maxmemory", 0)
+	r.size("maxmemory", uint64(r.srv.settings.maxMemory.Load()))
 	r.field("maxmemory_policy", "noeviction")
 	r.ratio("allocator_frag", m.active, m.used)
 	r.ratio("allocator_rss", m.heap, m.active)
 	r.ratio("rss_overhead", m.rss, m.heap)
 	r.ratio("mem_fragmentation", m.rss, m.used)
+	clients := 0
+	for _, s := range r.srv.sessions.all() {
+		clients += s.buffers().total()
+	}
+	r.field("mem_clients_slaves", 0)
+	r.field("mem_clients_normal", clients)
 	r.field("mem_allocator", "go")
 	r.field("active_defrag_running", 0)
 	r.field("lazyfree_pending_objects", 0)

@@ -19,12 +19,14 @@ type segment struct {
 	wait  outcome
 	now   barrier // a follower's, for the reads of this segment
 
-	next, mark int        // the first item without a reply, and where in the output its reply begins
-	data       int        // data commands, those of transactions included
-	reads      int        // data commands that only read
-	writes     bool       // a data command writes
-	table      *userTable // by which the first of the data commands was permitted
-	running    bool       // flush is at work; a session command within EXEC must not begin it again
+	next, mark int         // the first item without a reply, and where in the output its reply begins
+	reserved   reservation // what the writes may add to the keyspace
+
+	data    int        // data commands, those of transactions included
+	reads   int        // data commands that only read
+	writes  bool       // a data command writes
+	table   *userTable // by which the first of the data commands was permitted
+	running bool       // flush is at work; a session command within EXEC must not begin it again
 }
 
 // item is one command of a segment: a data command, a transaction, or a reply
@@ -121,6 +123,7 @@ func (g *segment) flush() {
 }
 
 func (g *segment) clear() {
+	g.release()
 	clear(g.items)
 	g.items, g.data, g.reads, g.writes = g.items[:0], 0, 0, false
 	if cap(g.items) > pipelineKept {
@@ -342,6 +345,7 @@ func (s *Session) abandon() {
 // abort answers, after a panic, what has no reply yet. Of what was proposed the
 // outcome can no longer be told.
 func (g *segment) abort() {
+	g.release()
 	w := g.s.out.w
 	if len(g.items) > 0 && g.next < len(g.items) {
 		w.Truncate(max(g.mark, 0))

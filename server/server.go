@@ -47,8 +47,14 @@ type Options struct {
 	MaxBulk    int64         // proto-max-bulk-len
 	// MaxCommand is the size in bytes that a command, or the commands of a
 	// transaction together, may have. It must not exceed what the log takes.
-	MaxCommand  int64
-	OutputLimit int64 // bytes of messages that may wait for one slow client
+	MaxCommand int64
+	// MaxMemory is maxmemory: bytes of keys and values; 0: no limit.
+	MaxMemory int64
+	MaxQuery  int64         // client-query-buffer-limit
+	Output    *OutputLimits // client-output-buffer-limit; nil: DefaultOutputLimits
+	// RoomFor, where set, makes room for so many clients, in descriptors, and returns
+	// for how many there is: for CONFIG SET maxclients.
+	RoomFor func(clients int64) int64
 	// Slowlog says what SLOWLOG keeps; nil: Redis's defaults.
 	Slowlog *Slowlog
 	// Stop asks the process to end, for SHUTDOWN; nil: SHUTDOWN is refused.
@@ -80,6 +86,7 @@ type Server struct {
 	users    users
 	slowlog  slowlog
 	tally    tally
+	underway atomic.Int64 // what admitted writes may add to the keyspace, see reserve
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
@@ -110,6 +117,8 @@ type stats struct {
 	errors      atomic.Int64 // error replies
 	bytesIn     atomic.Int64
 	bytesOut    atomic.Int64
+	queryCuts   atomic.Int64 // clients closed for client-query-buffer-limit
+	outputCuts  atomic.Int64 // and for client-output-buffer-limit, or for not reading
 }
 
 // New returns a Server that is not yet listening.
@@ -159,11 +168,14 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	s.mu.Unlock()
 	defer ln.Close()
-	var pause time.Duration
+	failures := 0
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
-			pause = 0
+			if failures > 0 {
+				s.log.Info("connections are accepted again", "failures", failures)
+				failures = 0
+			}
 			s.welcome(conn)
 			continue
 		}
@@ -173,10 +185,12 @@ func (s *Server) Serve(ln net.Listener) error {
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		// Out of file descriptors, most likely: a busy loop would only make it worse.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.log.Warn("cannot accept a connection", "error", err, "retry-in", pause)
-		if !s.sleep(pause) {
+		// Out of file descriptors, most likely: a busy loop would only make it worse, and
+		// so would a line in the log for each time.
+		if failures++; failures == 1 {
+			s.log.Warn("cannot accept a connection; trying on", "error", err)
+		}
+		if !s.sleep(min(5*time.Millisecond<<min(failures-1, 8), time.Second)) {
 			return ErrClosed
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type Session struct {
 	replies   replyMode
 	loud      bool // this command's reply is not left out: CLIENT REPLY ON
 	armed     bool // the connection has a read deadline
+	idling    bool // it waits for a command
 	closing   bool // close once the replies are written
 	remote    bool // a command forwarded by another node: never forwarded again
 	written   bool // a wait has sent what the output held
@@ -53,6 +55,8 @@ type Session struct {
 	failure error    // the last refusal, for sessions without a connection
 	arena   [][]byte // the arguments of the running pipeline's commands
 	current [][]byte // the command that is being handled, for the log after a panic
+
+	interacted atomic.Int64 // Unix milliseconds of when the client was last heard of, by the machine's clock
 
 	about about
 }
@@ -69,6 +73,7 @@ type about struct {
 	db       atomic.Int32
 	proto    atomic.Int32
 	multi    atomic.Int32 // commands queued, -1 outside MULTI
+	multiMem atomic.Int64 // and their bytes
 	watching atomic.Int32 // keys watched
 	blocked  atomic.Bool
 	readonly atomic.Bool
@@ -96,17 +101,19 @@ const (
 func newSession(srv *Server, conn net.Conn) *Session {
 	s := &Session{srv: srv, conn: conn}
 	s.ctx, s.cancel = context.WithCancel(srv.ctx)
-	s.out = newOutput(conn, &srv.stats, srv.settings.outputLimit.Load())
+	s.out = newOutput(conn, &srv.stats, srv.settings.output.Load)
 	s.segment.init(s)
 	now := srv.now()
 	s.about.created = now
 	s.about.active.Store(now.UnixMilli())
 	s.about.multi.Store(-1)
 	s.about.proto.Store(2)
+	s.interacted.Store(time.Now().UnixMilli())
 	s.beDefault()
 	if conn != nil {
 		s.id = srv.sessions.nextID()
-		s.in = guard.NewReader(conn)
+		s.in = guard.NewReader(&interaction{s})
+		s.out.onCut = func(why string) { srv.log.Warn(why, "client", strings.TrimSpace(s.describe())) }
 		s.about.addr = conn.RemoteAddr().String()
 		s.about.local = conn.LocalAddr().String()
 	}
@@ -120,11 +127,7 @@ func (s *Session) serve() {
 	s.srv.awaitUsers()
 	s.beDefault()
 	for !s.closing {
-		s.setIdleDeadline()
-		if s.srv.stopping.Err() != nil {
-			return
-		}
-		frames, err := s.in.Next(s.limits())
+		frames, err := s.next()
 		if err != nil {
 			s.readFailed(err)
 			return
@@ -136,11 +139,54 @@ func (s *Session) serve() {
 	}
 }
 
+// next waits for the client's next commands.
+func (s *Session) next() ([]guard.Frame, error) {
+	for {
+		s.setIdleDeadline()
+		if s.srv.stopping.Err() != nil {
+			return nil, errStopping
+		}
+		s.idling = true
+		frames, err := s.in.Next(s.limits())
+		s.idling = false
+		if !errors.Is(err, os.ErrDeadlineExceeded) || s.srv.stopping.Err() != nil || s.isIdle() {
+			return frames, err
+		}
+		s.armed = true // the timeout was changed while it waited
+	}
+}
+
+// errStopping ends a session that waits for a command when the server stops.
+var errStopping = errors.New("the server is stopping")
+
+// isIdle says whether the client has said nothing for as long as the timeout setting.
+func (s *Session) isIdle() bool {
+	t := s.srv.settings.timeout.Load()
+	return t > 0 && time.Now().UnixMilli()-s.interacted.Load() >= t*1000
+}
+
+// interaction is the connection as the guard reads it: as in Redis a client that
+// sends anything is not idle.
+type interaction struct{ s *Session }
+
+func (c *interaction) Read(b []byte) (int, error) {
+	n, err := c.s.conn.Read(b)
+	if n > 0 && c.s.idling && c.s.srv.settings.timeout.Load() > 0 {
+		c.s.interacted.Store(time.Now().UnixMilli())
+		c.s.setIdleDeadline()
+		if c.s.srv.stopping.Err() != nil { // its deadline may just have been lost
+			c.s.wake()
+		}
+	}
+	return n, err
+}
+
 // limits are what the guard lets through at the moment.
 func (s *Session) limits() guard.Limits {
 	return guard.Limits{
 		MaxBulk:         s.srv.settings.maxBulk.Load(),
 		MaxCommand:      s.srv.settings.maxCommand.Load(),
+		MaxQuery:        s.srv.settings.maxQuery.Load(),
 		Unauthenticated: s.needsPassword(),
 	}
 }
@@ -149,7 +195,7 @@ func (s *Session) limits() guard.Limits {
 // that a deadline set by Shutdown is never lost.
 func (s *Session) setIdleDeadline() {
 	if t := s.srv.settings.timeout.Load(); t > 0 {
-		_ = s.conn.SetReadDeadline(time.Now().Add(time.Duration(t) * time.Second))
+		_ = s.conn.SetReadDeadline(time.UnixMilli(s.interacted.Load()).Add(time.Duration(t) * time.Second))
 		s.armed = true
 	} else if s.armed {
 		_ = s.conn.SetReadDeadline(time.Time{})
@@ -161,6 +207,7 @@ func (s *Session) setIdleDeadline() {
 func (s *Session) pipeline(frames []guard.Frame) {
 	s.refused = nil
 	s.about.active.Store(s.srv.now().UnixMilli())
+	s.interacted.Store(time.Now().UnixMilli())
 	s.count(frames)
 	for i := range frames {
 		if frames[i].TooLarge {
@@ -226,7 +273,13 @@ func (s *Session) readFailed(err error) {
 	case errors.As(err, &broken):
 		s.protocolError(broken)
 		_ = s.out.flush()
-	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, guard.ErrQuery):
+		// Redis logs the command's first bytes, too; they may be a password.
+		s.srv.stats.queryCuts.Add(1)
+		s.srv.log.Warn("Closing client that reached max query buffer length", "client", strings.TrimSpace(s.describe()))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.srv.log.Debug("Closing idle client", "client", s.about.addr)
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, errStopping):
 	default:
 		s.srv.log.Debug("client gone", "client", s.about.addr, "error", err)
 	}
@@ -313,24 +366,30 @@ func (s *Session) block(wait func(ctx context.Context)) {
 	defer cancel()
 	defer context.AfterFunc(s.srv.stopping, cancel)()
 	gone := make(chan struct{})
+	var over atomic.Bool
 	_ = s.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(gone)
-		for {
+		for !over.Load() {
 			err := s.in.Fill()
 			switch {
 			case err == nil:
-				continue
-			case !errors.Is(err, guard.ErrFull) && !errors.Is(err, os.ErrDeadlineExceeded):
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				_ = s.conn.SetReadDeadline(time.Time{}) // not the end yet: the timeout was changed, or a deadline ran out
+			case !errors.Is(err, guard.ErrFull):
 				cancel()
+				return
+			default:
+				return
 			}
-			return
 		}
 	}()
 	s.about.blocked.Store(true)
 	wait(ctx)
 	s.about.blocked.Store(false)
+	over.Store(true)
 	s.wake()
 	s.armed = true
 	<-gone
+	s.interacted.Store(time.Now().UnixMilli())
 }

@@ -24,6 +24,7 @@ type transaction struct {
 	own      int  // number of session commands
 	size     int  // bytes
 	writes   bool // a data command writes
+	denyOOM  bool // a data command may make the keyspace larger
 	keyed    bool // firstKey is set
 	firstKey []byte
 	watches  []system.Watch // set by EXEC
@@ -52,6 +53,7 @@ func (s *Session) enqueue(args [][]byte, decl *spec.Command, cmd *command) {
 	s.foresee(q)
 	t.note(q)
 	s.about.multi.Store(int32(len(t.queue)))
+	s.about.multiMem.Store(int64(t.size))
 	s.local(func(w *resp.Writer) error {
 		w.Simple("QUEUED")
 		return nil
@@ -121,6 +123,7 @@ func (t *transaction) count(q queued) {
 	}
 	t.data++
 	t.writes = t.writes || q.decl.Kind == spec.Write
+	t.denyOOM = t.denyOOM || q.decl.Flags&spec.DenyOOM != 0
 	if key, ok := spec.FirstKey(q.decl, q.args); ok && !t.keyed {
 		t.keyed, t.firstKey = true, key
 	}
@@ -152,7 +155,7 @@ func (s *Session) judge(t *transaction) {
 	if !denied {
 		return
 	}
-	t.data, t.own, t.writes, t.keyed, t.firstKey = 0, 0, false, false, nil
+	t.data, t.own, t.writes, t.denyOOM, t.keyed, t.firstKey = 0, 0, false, false, false, nil
 	for _, q := range t.queue {
 		t.count(q)
 	}
@@ -253,6 +256,7 @@ func (s *Session) runQueued(q *queued, w *resp.Writer) {
 func (s *Session) endTransaction() {
 	s.txn = nil
 	s.about.multi.Store(-1)
+	s.about.multiMem.Store(0)
 	s.unwatch()
 }
 
@@ -318,14 +322,15 @@ func cmdExec(s *Session, _ [][]byte, _ *resp.Writer) error {
 	}
 	t.watches = s.watches
 	s.endTransaction()
-	if t.dirty {
-		return resp.ErrExecAbort
+	if !t.dirty {
+		s.judge(t)
 	}
-	s.judge(t)
 	if len(t.watches) > 0 && !t.keyed {
 		t.keyed, t.firstKey = true, t.watches[0].Key
 	}
-	s.segment.addExec(t, s.takeSilence())
+	if err := s.addTransaction(t); err != nil {
+		return err
+	}
 	if t.own > 0 { // a SELECT, a HELLO … in it is for what comes behind
 		s.segment.flush()
 	}

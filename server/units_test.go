@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -140,7 +141,7 @@ func FuzzGuardAgreesWithRedcon(f *testing.F) {
 func TestOutputPush(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
-	o := newOutput(here, &stats{}, 100)
+	o := newOutput(here, &stats{}, atMost(100))
 	o.hold()
 	o.push([]byte(">1\r\n+message\r\n"))
 	o.w.Simple("subscribed")
@@ -160,11 +161,16 @@ func TestOutputPush(t *testing.T) {
 	}
 }
 
+// atMost are limits of messages alone, without patience.
+func atMost(hard int64) func() *OutputLimits {
+	return func() *OutputLimits { return &OutputLimits{PubSub: OutputLimit{Hard: hard}} }
+}
+
 // A client that does not read its messages is cut at the limit; nobody waits for it.
 func TestOutputLimit(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
-	o := newOutput(here, &stats{}, 1000)
+	o := newOutput(here, &stats{}, atMost(1000))
 	for range 100 {
 		o.push(make([]byte, 100))
 	}
@@ -172,15 +178,19 @@ func TestOutputLimit(t *testing.T) {
 	if err := o.failure(); err == nil {
 		t.Error("not cut")
 	}
-	if n := o.waiting(); n > 1000 {
+	if _, n := o.waiting(); n > 1000 {
 		t.Errorf("%d bytes wait", n)
+	}
+	if n := o.stats.outputCuts.Load(); n != 1 {
+		t.Errorf("%d clients were cut", n)
 	}
 }
 
 // An accept that fails, for want of file descriptors say, is tried again.
 func TestAcceptErrors(t *testing.T) {
 	f := newFake(t)
-	s := New(Options{NodeID: "node1"}, f, f.machine)
+	var log notebook
+	s := New(Options{NodeID: "node1", Logger: slog.New(slog.NewTextHandler(&log, nil))}, f, f.machine)
 	ln := &brokenListener{fail: 3, closed: make(chan struct{})}
 	ended := make(chan error)
 	go func() { ended <- s.Serve(ln) }()
@@ -190,6 +200,9 @@ func TestAcceptErrors(t *testing.T) {
 	}
 	if err := <-ended; err != ErrClosed {
 		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "cannot accept"); n != 1 {
+		t.Errorf("%d lines for 3 failures in a row: %s", n, log.String())
 	}
 	if err := s.Serve(ln); err != ErrClosed {
 		t.Errorf("Serve after Shutdown: %v", err)

@@ -24,24 +24,47 @@ type connections struct{ redis, http int }
 // runtime has raised the soft limit to the hard one already.)
 func shareDescriptors(maxclients int, log *slog.Logger) (connections, error) {
 	need := uint64(2*maxclients + reservedDescriptors)
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	limit, err := raiseDescriptors(need, log)
+	if err != nil {
 		log.Warn("the limit of file descriptors cannot be read", "error", err)
 		return connections{maxclients, maxclients}, nil
 	}
-	if before := limit.Cur; before < need {
-		raised := syscall.Rlimit{Cur: need, Max: max(need, limit.Max)}
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err == nil {
-			limit = raised
-			log.Info("raised the limit of file descriptors", "from", before, "to", need, "maxclients", maxclients)
-		}
-	}
-	c, err := share(limit.Cur, maxclients)
+	c, err := share(limit, maxclients)
 	if err == nil && c.redis < maxclients {
-		log.Warn("too few file descriptors for --maxclients, which is lowered: raise the limit (ulimit -n, or LimitNOFILE= of systemd)",
-			"limit", limit.Cur, "needed", need, "asked-for", maxclients, "maxclients", c.redis, "http-clients", c.http)
+		log.Warn(fmt.Sprintf("You requested maxclients of %d requiring at least %d max file descriptors.", maxclients, need))
+		log.Warn(fmt.Sprintf("Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. "+
+			"If you need higher maxclients increase 'ulimit -n'.", limit, c.redis), "maxclients", c.redis, "http-clients", c.http)
 	}
 	return c, err
+}
+
+// raiseDescriptors returns the limit of file descriptors, which it raises to need
+// where it is lower and the system permits.
+func raiseDescriptors(need uint64, log *slog.Logger) (uint64, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	if limit.Cur >= need {
+		return limit.Cur, nil
+	}
+	raised := syscall.Rlimit{Cur: need, Max: max(need, limit.Max)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err != nil {
+		return limit.Cur, nil
+	}
+	log.Info("raised the limit of file descriptors", "from", limit.Cur, "to", need)
+	return need, nil
+}
+
+// roomFor makes room for so many Redis clients beside those of HTTP, and returns for
+// how many there is.
+func roomFor(clients int64, http int, log *slog.Logger) int64 {
+	taken := int64(http + reservedDescriptors)
+	limit, err := raiseDescriptors(uint64(clients+taken), log)
+	if err != nil {
+		return clients // nobody knows
+	}
+	return max(0, int64(min(limit, 1<<62))-taken)
 }
 
 // share divides limit descriptors.

@@ -35,6 +35,9 @@ const (
 	endTimeout   = 9800 * time.Millisecond
 )
 
+// httpBodies is how much memory the bodies of HTTP requests may take together.
+const httpBodies = 512 << 20
+
 // process is a running node with everything that belongs to it.
 type process struct {
 	cfg        *config.Config
@@ -52,6 +55,7 @@ type process struct {
 	stop       chan struct{} // closed by SHUTDOWN
 	stopOnce   sync.Once
 	ver, build string
+	output     server.OutputLimits
 }
 
 // runNode runs one node until it is told to stop.
@@ -59,6 +63,10 @@ func runNode(args []string, env environment) error {
 	cfg, done, err := config.Parse(args, env.variables, env.stdout)
 	if err != nil || done {
 		return err
+	}
+	output, err := server.ParseOutputLimits(cfg.OutputLimits, server.DefaultOutputLimits)
+	if err != nil {
+		return config.Usagef("--client-output-buffer-limit: %v", err)
 	}
 	defer tuneCollector(env.variables)()
 	// From here on a signal ends the node in good order, however early it comes.
@@ -70,7 +78,7 @@ func runNode(args []string, env environment) error {
 	defer signal.Stop(hangups)
 	p := &process{
 		cfg: cfg, log: newLogger(cfg, env.stderr), machine: fsm.New(), metrics: metrics.New(),
-		failed: make(chan error, 2), stop: make(chan struct{}),
+		failed: make(chan error, 2), stop: make(chan struct{}), output: output,
 	}
 	p.ver, p.build = config.Release()
 	if err := p.start(); err != nil {
@@ -171,6 +179,8 @@ func (p *process) makeServers() {
 		RequirePass: string(p.cfg.RequirePass), UsersFile: filepath.Join(absolute(p.cfg.DataDir), "users.json"), MaxClients: p.share.redis,
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
+		MaxMemory: int64(p.cfg.MaxMemory), MaxQuery: int64(p.cfg.QueryLimit), Output: &p.output,
+		RoomFor: func(clients int64) int64 { return roomFor(clients, p.share.http, p.log) },
 		Slowlog: &server.Slowlog{SlowerThan: p.cfg.SlowlogSlower, MaxLen: p.cfg.SlowlogLen},
 		Stop:    p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
 	}, p.node, p.machine)
@@ -179,7 +189,7 @@ func (p *process) makeServers() {
 		Executor: p.server.NewLocal(), Cluster: p.node, Metrics: p.metrics.Handler(),
 		Denies: p.server.Denies, Users: p.server,
 		MaxValue: p.server.MaxValue, CheckID: config.CheckNodeID, CheckAddress: config.CheckDialable,
-		Secure: p.secrets.clients != nil, MaxConnections: p.share.http, Logger: p.log,
+		Secure: p.secrets.clients != nil, MaxConnections: p.share.http, MaxBodies: httpBodies, Logger: p.log,
 	})
 }
 

@@ -23,6 +23,10 @@ type Command struct {
 	Read func(*keyspace.View, Args, *resp.Writer) error
 	// Write is the handler of a command that may change something.
 	Write func(*keyspace.Txn, Args, *resp.Writer) error
+	// Grows says, before the command runs, how many bytes it may make the keyspace
+	// take beyond what its arguments do: what it copies, or fills with zeros. nil: none.
+	// Redis has nothing like it; the leader keeps to maxmemory by it (see Machine.Growth).
+	Grows func(*keyspace.View, Args) int64
 	// Plain is the handler of a command that looks at no key at all. HELP gets one
 	// by itself, which lists its container's subcommands.
 	Plain func(Args, *resp.Writer) error

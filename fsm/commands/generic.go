@@ -32,6 +32,15 @@ var declCopy = Command{
 		Summary: "Copies a key's value and time to live to another key.",
 	},
 	Write: cmdCopy,
+	Grows: growsByCopy,
+}
+
+func growsByCopy(v *keyspace.View, args Args) int64 {
+	e, ok := v.Peek(args[1])
+	if !ok {
+		return 0
+	}
+	return int64(e.Size())
 }
 
 func cmdCopy(t *keyspace.Txn, args Args, w *resp.Writer) error {

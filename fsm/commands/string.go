@@ -236,6 +236,17 @@ var declSetRange = Command{
 		Summary: "Overwrites a part of a string, from an offset on.",
 	},
 	Write: cmdSetRange,
+	Grows: growsByGap,
+}
+
+// growsByGap takes the string for as long as it becomes, with a chunk's overhead for
+// each of its chunks.
+func growsByGap(_ *keyspace.View, args Args) int64 {
+	offset, err := integer(args[2])
+	if err != nil || offset < 0 || offset > keyspace.MaxString {
+		return 0 // it will fail
+	}
+	return offset + offset/1000
 }
 
 func cmdSetRange(t *keyspace.Txn, args Args, w *resp.Writer) error {

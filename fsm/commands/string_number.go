@@ -76,6 +76,7 @@ var declIncrByFloat = Command{
 		Summary: "Adds a floating point number to the one stored under a key; an absent key counts as 0.",
 	},
 	Write: cmdIncrByFloat,
+	Grows: func(*keyspace.View, Args) int64 { return maxLongDouble },
 }
 
 func cmdIncrByFloat(t *keyspace.Txn, args Args, w *resp.Writer) error {

@@ -42,6 +42,9 @@ type Config struct {
 	SlowlogSlower int64         `group:"clients" name:"slowlog-log-slower-than" default:"10000" help:"Commands that take more than so many microseconds go into the slow log; 0 is all of them, -1 none."`
 	SlowlogLen    int64         `group:"clients" name:"slowlog-max-len" default:"128" help:"How many entries the slow log keeps."`
 	MaxBulk       Bytes         `group:"clients" name:"proto-max-bulk-len" default:"512mb" help:"Largest single argument of a command, in Redis's units (1k is 1000, 1kb 1024). The log takes no command above 16mb in any case."`
+	MaxMemory     Bytes         `group:"clients" name:"maxmemory" default:"0" help:"While keys and values take more than this, a node that leads refuses whatever would add to them; 0 is no limit. The same on every node, in Redis's units."`
+	QueryLimit    Bytes         `group:"clients" name:"client-query-buffer-limit" default:"1gb" help:"Close a client that sends more than this of one command."`
+	OutputLimits  string        `group:"clients" name:"client-output-buffer-limit" placeholder:"LIMITS" help:"Close clients for which more than this waits, as Redis writes it: a class (normal, pubsub), the hard limit, the soft limit and its seconds (default: normal 0 0 0 pubsub 32mb 8mb 60)."`
 	TLS
 	LogLevel   string `group:"log" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat  string `group:"log" enum:"text,json" default:"text" help:"text or json."`
@@ -232,6 +235,8 @@ func (c *Config) checkNumbers() error {
 	}{
 		{"maxclients", int64(c.MaxClients), 1, 1 << 20},
 		{"proto-max-bulk-len", int64(c.MaxBulk), 1 << 20, 1<<63 - 1},
+		{"maxmemory", int64(c.MaxMemory), 0, 1<<63 - 1},
+		{"client-query-buffer-limit", int64(c.QueryLimit), 1 << 20, 1<<63 - 1},
 		{"timeout", int64(c.Timeout), 0, 1<<31 - 1},
 		{"tcp-keepalive", int64(c.TCPKeepAlive), 0, 1<<31 - 1},
 		{"slowlog-log-slower-than", c.SlowlogSlower, -1, 1<<63 - 1},

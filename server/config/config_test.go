@@ -33,7 +33,7 @@ func TestDefaults(t *testing.T) {
 		NodeID: "node1", DataDir: filepath.Join("data", "node1"),
 		RaftAddr: "127.0.0.1:8000", RESPAddr: "127.0.0.1:6379", HTTPAddr: "127.0.0.1:8080",
 		RaftAdvertise: "127.0.0.1:8000", RESPAdvertise: "127.0.0.1:6379", HTTPAdvertise: "127.0.0.1:8080",
-		Network: "lan", LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20,
+		Network: "lan", LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20, QueryLimit: 1 << 30,
 		SlowlogSlower: 10000, SlowlogLen: 128, DiskReserve: 64 << 20, AuditInterval: time.Hour,
 		LogLevel: "info", LogFormat: "text", TLS: TLS{TLSAuthClients: "yes", InsecureRaft: "no"},
 	}
@@ -145,6 +145,8 @@ func TestRefusals(t *testing.T) {
 		{"negative duration", append(id, "--leader-wait", "-3s"), "", "", []string{"--leader-wait must be between 0s"}},
 		{"range", append(id, "--maxclients", "0"), "", "", []string{"--maxclients", "between 1"}},
 		{"bulk", append(id, "--proto-max-bulk-len", "512k"), "", "", []string{"--proto-max-bulk-len", "1048576"}},
+		{"query buffer", append(id, "--client-query-buffer-limit", "1000kb"), "", "", []string{"--client-query-buffer-limit", "1048576"}},
+		{"memory", append(id, "--maxmemory", "50%"), "", "", []string{"--maxmemory", "50%"}},
 		{"bulk's unit", append(id, "--proto-max-bulk-len", "1tb"), "", "", []string{"--proto-max-bulk-len", "1tb"}},
 		{"wait", append(id, "--leader-wait", "2h"), "", "", []string{"--leader-wait"}},
 		{"no such network", append(id, "--network", "moon"), "", "", []string{"--network must be one of"}},

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync/atomic"
 )
 
 // ProtocolError is what is wrong with a stream that can no longer be framed: the
@@ -32,6 +33,9 @@ const (
 // reached the limit.
 var ErrFull = errors.New("too much unread input")
 
+// ErrQuery is Next's answer when a command announces more than Limits.MaxQuery.
+var ErrQuery = errors.New("a command is longer than the query buffer may be")
+
 // Limits bound what a stream may announce.
 type Limits struct {
 	// MaxBulk is the longest argument: proto-max-bulk-len.
@@ -39,6 +43,10 @@ type Limits struct {
 	// MaxCommand is the longest command in bytes, its framing included. A longer
 	// one is read and dropped, and its Frame says TooLarge.
 	MaxCommand int64
+	// MaxQuery is how long a command may be that is read to its end, be it kept or
+	// dropped; 0: any length. The stream ends where a longer one is announced; Redis
+	// waits until so much has come of it.
+	MaxQuery int64
 	// Unauthenticated sets the narrow limits for clients that gave no password yet.
 	Unauthenticated bool
 }
@@ -76,6 +84,8 @@ type Reader struct {
 	filled bool // the last read filled the buffer: a larger one would serve better
 	spare  bool // the buffer was abandoned: it must not be written to again
 	parser
+
+	held, room atomic.Int64 // what Held tells
 }
 
 // parser is where framing stands within the command that begins at start.
@@ -123,6 +133,16 @@ func (r *Reader) Fill() error {
 // Buffered returns how many bytes have arrived that no command was made of yet.
 func (r *Reader) Buffered() int { return len(r.buf) - r.start }
 
+// Held returns how many bytes of the buffer are in use, by frames or by what has
+// arrived since, and how many are not. Any goroutine may call it.
+func (r *Reader) Held() (used, free int) { return int(r.held.Load()), int(r.room.Load()) }
+
+// tell brings Held up to date.
+func (r *Reader) tell() {
+	r.held.Store(int64(len(r.buf)))
+	r.room.Store(int64(cap(r.buf) - len(r.buf)))
+}
+
 // Abandon leaves the memory of the frames of the last Next to those who may still
 // hold them: nothing will be written to it again.
 func (r *Reader) Abandon() { r.spare = true }
@@ -139,6 +159,7 @@ func (r *Reader) shrink() {
 	r.spare = false
 	r.pos -= r.start
 	r.start, r.buf = 0, r.buf[:0]
+	r.tell()
 }
 
 // makeRoom sees to it that something can be read. Where the handed-over frames
@@ -188,6 +209,7 @@ func (r *Reader) read() error {
 		r.buf = r.buf[:len(r.buf)+n]
 		r.filled = n == len(free)
 		if n > 0 {
+			r.tell()
 			return nil // an error will come again
 		}
 		if err != nil {
@@ -291,7 +313,11 @@ func (r *Reader) length(lim Limits) (ok bool, err error) {
 	case n > unauthBulk && lim.Unauthenticated:
 		return false, ErrUnauthBulk
 	}
-	r.announce += int64(next-r.pos) + n + 2
+	size := r.announce + int64(next-r.pos) + n + 2
+	if lim.MaxQuery > 0 && size > lim.MaxQuery {
+		return false, ErrQuery
+	}
+	r.announce = size
 	r.bulk, r.pos = n+2, next
 	if r.announce > lim.MaxCommand {
 		r.skipping = true

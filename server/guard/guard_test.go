@@ -236,6 +236,48 @@ func TestFillIsBoundedAndLosesNothing(t *testing.T) {
 	}
 }
 
+// A command may have up to MaxQuery bytes, kept or dropped; what came before it is
+// handed over first.
+func TestQueryLimit(t *testing.T) {
+	lim := Limits{MaxBulk: 512 << 20, MaxCommand: 100_000, MaxQuery: 200_000}
+	for _, tt := range []struct {
+		name, in string
+		want     []string
+		err      error
+	}{
+		{"dropped, too long", "PING\r\n*1\r\n$300000\r\n" + strings.Repeat("x", 300_000), []string{`"*1\r\n$4\r\nPING\r\n"/1`}, ErrQuery},
+		{"dropped, not too long", "*1\r\n$150000\r\n" + strings.Repeat("x", 150_000) + "\r\n", []string{"large/1"}, io.EOF},
+		{"two that are not too long", strings.Repeat("*1\r\n$150000\r\n"+strings.Repeat("x", 150_000)+"\r\n", 2), []string{"large/1", "large/1"}, io.EOF},
+		{"many arguments", "*1000000\r\n" + strings.Repeat("$1\r\na\r\n", 50_000), nil, ErrQuery},
+		{"announced", "PING\r\n*1\r\n$300000\r\n", []string{`"*1\r\n$4\r\nPING\r\n"/1`}, ErrQuery},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for how, src := range deliveries(tt.in) {
+				got, err := collect(src, lim)
+				if err != tt.err || fmt.Sprint(got) != fmt.Sprint(tt.want) {
+					t.Errorf("%s: got %v, %v; want %v, %v", how, got, err, tt.want, tt.err)
+				}
+			}
+		})
+	}
+	lim = Limits{MaxBulk: 512 << 20, MaxCommand: 1 << 20, MaxQuery: 200_000}
+	if _, err := collect(strings.NewReader("*1\r\n$300000\r\n"+strings.Repeat("x", 300_000)), lim); err != ErrQuery {
+		t.Errorf("kept, too long: %v", err)
+	}
+}
+
+// Held tells what the buffer has, while a command is still on its way, too.
+func TestHeld(t *testing.T) {
+	half := "*1\r\n$90000\r\n" + strings.Repeat("x", 50_000)
+	r := NewReader(strings.NewReader(half))
+	if _, err := r.Next(wide); err != io.EOF {
+		t.Fatal(err)
+	}
+	if used, free := r.Held(); used != len(half) || free != cap(r.buf)-len(half) {
+		t.Errorf("%d bytes used and %d free, want %d and %d", used, free, len(half), cap(r.buf)-len(half))
+	}
+}
+
 func TestBrokenSource(t *testing.T) {
 	_, err := NewReader(iotest.ErrReader(io.ErrClosedPipe)).Next(wide)
 	if err != io.ErrClosedPipe {
@@ -253,20 +295,20 @@ func (nothing) Read([]byte) (int, error) { return 0, nil }
 func FuzzReader(f *testing.F) {
 	for _, seed := range []string{
 		"*1\r\n$4\r\nPING\r\n", "*0\r\n*-1\r\nPING\r\n", "SET \"a\\x00\" 'b'\r\n", "*1\r\n$9223372036854775807\r\nabc",
-		"*9223372036854775807\r\n", "*2\r\n$3\r\nGET\r\n$70\r\n" + strings.Repeat("x", 70) + "\r\nPING\r\n", "\r\n\n*\r\n", "$3\r\nabc\r\n",
+		"*9223372036854775807\r\n", "*1\r\n$600\r\n", "*2\r\n$3\r\nGET\r\n$70\r\n" + strings.Repeat("x", 70) + "\r\nPING\r\n", "\r\n\n*\r\n", "$3\r\nabc\r\n",
 	} {
 		f.Add([]byte(seed), false)
 		f.Add([]byte(seed), true)
 	}
 	f.Fuzz(func(t *testing.T, in []byte, narrow bool) {
-		lim := Limits{MaxBulk: 1000, MaxCommand: 60, Unauthenticated: narrow}
+		lim := Limits{MaxBulk: 1000, MaxCommand: 60, MaxQuery: 500, Unauthenticated: narrow}
 		whole, wholeErr := collect(bytes.NewReader(in), lim)
 		single, singleErr := collect(iotest.OneByteReader(bytes.NewReader(in)), lim)
 		if fmt.Sprint(whole) != fmt.Sprint(single) || wholeErr != singleErr {
 			t.Errorf("whole: %v, %v\nbyte by byte: %v, %v", whole, wholeErr, single, singleErr)
 		}
 		var broken ProtocolError
-		if !errors.As(wholeErr, &broken) && wholeErr != io.EOF {
+		if !errors.As(wholeErr, &broken) && wholeErr != io.EOF && wholeErr != ErrQuery {
 			t.Errorf("error %v", wholeErr)
 		}
 	})

@@ -115,6 +115,8 @@ func readBody(w http.ResponseWriter, r *http.Request, bound int64) ([]byte, erro
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bound))
 	switch {
+	case errors.Is(err, errBusy):
+		return nil, err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, errors.New("the body ends before its announced length")
 	case err != nil && !isTooLarge(err) && !errors.Is(err, os.ErrDeadlineExceeded):
@@ -127,6 +129,8 @@ func readBody(w http.ResponseWriter, r *http.Request, bound int64) ([]byte, erro
 func refuseBody(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
 	switch {
+	case errors.Is(err, errBusy):
+		noLeader(w, err.Error())
 	case errors.As(err, &large):
 		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is too large: at most %d bytes are taken", large.Limit))
 	case errors.Is(err, os.ErrDeadlineExceeded):

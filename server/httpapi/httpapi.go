@@ -54,9 +54,11 @@ type Options struct {
 	// Secure says that the listeners handed to Serve speak TLS, as those of the other
 	// nodes then do, too.
 	Secure bool
-	// MaxConnections bounds the connections that are open at once; more wait.
+	// MaxConnections bounds the connections that are open at once.
 	MaxConnections int
-	Logger         *slog.Logger
+	// MaxBodies bounds the bytes of all requests' bodies that are in memory at once.
+	MaxBodies int64
+	Logger    *slog.Logger
 }
 
 // The bounds on how long a request may take. A join waits until the new node has
@@ -72,16 +74,23 @@ const (
 	readyTimeout   = 2 * time.Second
 )
 
+// headerBytes bounds a request's first line, which has the key, and its headers; the
+// library adds 4 KiB. Its own default, a megabyte, would be ten gigabytes for ten
+// thousand strangers.
+const headerBytes = 64 << 10
+
 // Server answers HTTP requests.
 type Server struct {
 	Options
 	http    http.Server
+	bodies  budget
 	handler http.Handler
 }
 
 // New returns a Server that listens nowhere yet.
 func New(o Options) *Server {
 	s := &Server{Options: o}
+	s.bodies.most = o.MaxBodies
 	// A web page that a person happens to look at must not reach a node on their
 	// machine: browsers say where a request comes from, other clients say nothing.
 	protection := http.NewCrossOriginProtection()
@@ -95,6 +104,7 @@ func New(o Options) *Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
 		ConnContext:       noteConn,
 		ConnState:         noteState,
 		// OPTIONS * is none of ours and gets the same 404 as other paths.
@@ -125,6 +135,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // ServeHTTP is http.Handler's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin(r)
+	body := s.bodies.of(r.Body)
+	defer body.release()
+	r.Body = body
 	s.handler.ServeHTTP(w, r)
 }
 

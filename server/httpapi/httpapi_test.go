@@ -40,6 +40,8 @@ type node struct {
 	users    map[string]user
 	denied   func(client string) bool // nil: nobody is
 	maxValue int64
+
+	connections, bodies int // 0: many
 }
 
 // user is somebody else than the default user.
@@ -147,8 +149,8 @@ func start(t *testing.T, n *node) string {
 		MaxValue:       func(key int) int64 { return n.maxValue - int64(key) },
 		CheckID:        func(id string) error { return checked(id, " ") },
 		CheckAddress:   func(addr string) error { return checked(addr, "nonsense") },
-		MaxConnections: 100,
-		Logger:         slog.New(slog.DiscardHandler),
+		MaxConnections: or(n.connections, 100), MaxBodies: int64(or(n.bodies, 1<<30)),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -694,6 +696,115 @@ func TestConnectionLimit(t *testing.T) {
 	ln.Close() // with the slot still taken
 	for range accepted {
 		t.Error("accepted after Close")
+	}
+}
+
+// or is n, or another number where that is 0.
+func or(n, other int) int {
+	if n == 0 {
+		return other
+	}
+	return n
+}
+
+// TestQuietConnectionsMakeRoom: who connects and says nothing, or has its answer and
+// stays, keeps nobody out; who has a request under way is let alone.
+func TestQuietConnectionsMakeRoom(t *testing.T) {
+	url := start(t, &node{connections: 3})
+	host := strings.TrimPrefix(url, "http://")
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		return c
+	}
+	answer := func(c net.Conn) int {
+		t.Helper()
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		return res.StatusCode
+	}
+	busy := dial()
+	io.WriteString(busy, "PUT /key/k HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+	if code := answer(busy); code != 100 {
+		t.Fatalf("status %d, want 100", code)
+	}
+	for range 50 { // new ones, and some that had an answer
+		c := dial()
+		io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		if code := answer(c); code != 200 {
+			t.Fatalf("status %d, want 200", code)
+		}
+		dial()
+	}
+	io.WriteString(busy, "ab")
+	if code := answer(busy); code != 200 && code != 204 {
+		t.Errorf("the one with a request under way: status %d", code)
+	}
+}
+
+// TestHeadersAreBounded: what is longer than the bound is refused, whatever it is.
+func TestHeadersAreBounded(t *testing.T) {
+	url := start(t, &node{})
+	long := strings.Repeat("x", headerBytes+8192)
+	for name, request := range map[string]string{
+		"address": "GET /key/" + long + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"header":  "GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + long + "\r\n\r\n",
+		"many":    "GET /healthz HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", headerBytes/4) + "\r\n",
+	} {
+		if res := rawRequest(t, url, request); res.StatusCode != 431 {
+			t.Errorf("%s: status %d, want 431", name, res.StatusCode)
+		}
+	}
+	expect(t, "GET", url+"/key/"+strings.Repeat("k", headerBytes-1024), "", 404, `…`)
+}
+
+// TestBodiesShareMemory: bodies that are in memory together are bounded, and what one
+// had is another's once it is done.
+func TestBodiesShareMemory(t *testing.T) {
+	url := start(t, &node{bodies: 100_000})
+	half := strings.Repeat("x", 60_000)
+	reading, more := io.Pipe()
+	first := make(chan int)
+	go func() {
+		r, _ := http.NewRequest("PUT", url+"/key/k", reading)
+		r.Header.Set("Content-Type", octetStream)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+			first <- 0
+			return
+		}
+		res.Body.Close()
+		first <- res.StatusCode
+	}()
+	if _, err := io.WriteString(more, half); err != nil {
+		t.Fatal(err)
+	}
+	refused := func() bool {
+		res, _ := call(t, "PUT", url+"/key/l", half, "Content-Type: "+octetStream)
+		return res.StatusCode == 503 && res.Header.Get("Retry-After") != ""
+	}
+	for deadline := time.Now().Add(5 * time.Second); !refused(); { // the first half may still be on its way
+		if time.Now().After(deadline) {
+			t.Fatal("a second body was always taken")
+		}
+	}
+	more.Close()
+	if code := <-first; code != 200 && code != 204 {
+		t.Errorf("the first: status %d", code)
+	}
+	for range 5 {
+		res, text := call(t, "PUT", url+"/key/l", half, "Content-Type: "+octetStream)
+		if res.StatusCode != 200 && res.StatusCode != 204 {
+			t.Fatalf("status %d, %s", res.StatusCode, text)
+		}
 	}
 }
 

@@ -34,8 +34,12 @@ func begin(r *http.Request) {
 	}
 }
 
-// noteState is http.Server's ConnState: an idle connection's answer is written.
+// noteState is http.Server's ConnState: an idle connection's answer is written, and
+// its place is another's if there are too many.
 func noteState(c net.Conn, state http.ConnState) {
+	if c, ok := c.(interface{ state(http.ConnState) }); ok {
+		c.state(state)
+	}
 	if c, ok := c.(interface{ answers(bool) }); ok && state == http.StateIdle {
 		c.answers(false)
 	}

@@ -1,0 +1,86 @@
+package fsm
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/raftkv/raftkv/fsm/entry"
+	"github.com/raftkv/raftkv/resp/spec"
+)
+
+// TestGrowthIsABound runs generated writes one by one: none may add more to the
+// keyspace than was foretold, and only those flagged DenyOOM may add more than a
+// key's stamps.
+func TestGrowthIsABound(t *testing.T) {
+	const few = 64 // an expiry time, which EXPIRE adds, and its place in the index
+	g, m := newGenerator(7), New()
+	grown := map[string]bool{}
+	for i := range 30_000 {
+		cmd := g.command()
+		decl, err := m.Lookup(cmd.Args)
+		if err != nil || cmd.Read {
+			continue
+		}
+		most, before := m.Growth(0, cmd.Args), m.Stats().Bytes
+		b := &entry.Batch{Version: entry.Version, ID: g.Uint64(), Now: start, Proposals: []entry.Proposal{{Commands: []entry.Command{cmd}}}}
+		m.Apply(Position{uint64(i + 1), 1}, b, nil)
+		got := m.Stats().Bytes - before
+		if got != m.Bytes()-before {
+			t.Fatalf("%.80q: Bytes says %d, Stats %d", bytes.Join(cmd.Args, []byte(" ")), m.Bytes(), m.Stats().Bytes)
+		}
+		if got > most {
+			t.Errorf("%.80q added %d bytes, %d were foretold", bytes.Join(cmd.Args, []byte(" ")), got, most)
+		}
+		if got > few && decl.Flags&spec.DenyOOM == 0 {
+			t.Errorf("%.80q added %d bytes and is not flagged DenyOOM", bytes.Join(cmd.Args, []byte(" ")), got)
+		}
+		grown[decl.Name] = grown[decl.Name] || got > few
+	}
+	for _, name := range []string{"COPY", "SETRANGE", "APPEND", "MSET", "SET"} {
+		if !grown[name] {
+			t.Errorf("%s never added anything: the test shows nothing", name)
+		}
+	}
+}
+
+// What cannot be seen in the arguments: the gap before an offset, the size of a
+// copy's source, the digits of a sum.
+func TestGrowthBeyondArguments(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		before, cmd []string
+		least       int64
+	}{
+		{"a gap", nil, []string{"SETRANGE", "k", "536870000", "x"}, 536870000},
+		{"a short gap", nil, []string{"SETRANGE", "k", "100", "x"}, 100},
+		{"a copy", []string{"SETRANGE", "a", "10000000", "x"}, []string{"COPY", "a", "b"}, 10_000_000},
+		{"a copy to another database", []string{"SETRANGE", "a", "10000000", "x"}, []string{"COPY", "a", "a", "DB", "3"}, 10_000_000},
+		{"a sum", []string{"SET", "a", "1e4900"}, []string{"INCRBYFLOAT", "a", "1e-10"}, 4000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := New()
+			at := Position{0, 1}
+			apply := func(words []string) {
+				at.Index++
+				var args [][]byte
+				for _, word := range words {
+					args = append(args, []byte(word))
+				}
+				m.Apply(at, &entry.Batch{Version: entry.Version, Now: start, Proposals: []entry.Proposal{{Commands: []entry.Command{{Args: args}}}}}, nil)
+			}
+			if tt.before != nil {
+				apply(tt.before)
+			}
+			var args [][]byte
+			for _, word := range tt.cmd {
+				args = append(args, []byte(word))
+			}
+			before, most := m.Bytes(), m.Growth(0, args)
+			apply(tt.cmd)
+			got := m.Bytes() - before
+			if got < tt.least || got > most || most > 2*got+10_000 {
+				t.Errorf("%d bytes were added, at least %d expected, at most %d foretold", got, tt.least, most)
+			}
+		})
+	}
+}
