@@ -1,11 +1,15 @@
 package main
 
 import (
+	"log/slog"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
 	"sync"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // How much the heap may grow from one collection to the next: a share of what is
@@ -16,6 +20,11 @@ import (
 const (
 	leastHeadroom = 32 << 20
 	headroomShare = 4 // one part in so many
+
+	// memoryShare is how much of the memory that the process may have it takes before
+	// the collector runs more often than the headroom says. What is mapped, the system's
+	// own and the log's pages on their way to the disk have the rest.
+	memoryShare = 0.9
 )
 
 // headroom is how many bytes the heap may grow beside so many that are alive.
@@ -37,8 +46,9 @@ type collector struct {
 }
 
 // tuneCollector keeps the collector's setting right until stop is called, which brings
-// back the one before. Where the environment has a setting of its own it does nothing.
-func tuneCollector(variables []string) (stop func()) {
+// back the one before, and sets the runtime's soft limit of memory. Where the
+// environment has a setting of its own it does nothing.
+func tuneCollector(variables []string, log *slog.Logger) (stop func()) {
 	for _, v := range variables {
 		if name, value, _ := strings.Cut(v, "="); value != "" && (name == "GOGC" || name == "GOMEMLIMIT") {
 			return func() {}
@@ -47,7 +57,9 @@ func tuneCollector(variables []string) (stop func()) {
 	c := &collector{}
 	before := c.set()
 	c.await()
+	limit := limitMemory(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem), log)
 	return func() {
+		debug.SetMemoryLimit(limit)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.stopped {
@@ -55,6 +67,19 @@ func tuneCollector(variables []string) (stop func()) {
 			debug.SetGCPercent(before)
 		}
 	}
+}
+
+// limitMemory sets the runtime's soft limit to a share of what the process may have, and
+// returns the one before. Above it the collector takes up to half of the cores, which is
+// better than to be killed where garbage is what is too much.
+func limitMemory(available memlimit.Provider, log *slog.Logger) (before int64) {
+	limit, err := memlimit.ApplyRatio(available, memoryShare)()
+	if err != nil {
+		log.Warn("no soft limit of memory: how much there is cannot be read", "error", err)
+		return debug.SetMemoryLimit(-1)
+	}
+	log.Debug("soft limit of memory", "bytes", limit)
+	return debug.SetMemoryLimit(int64(min(limit, math.MaxInt64)))
 }
 
 // tripwire is collected in the next cycle. It is too large for the allocator to put

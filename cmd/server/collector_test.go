@@ -1,7 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 	"time"
@@ -40,13 +45,16 @@ var kept, dropped []byte
 // comes when the headroom is used up, not at twice of what is alive, and a small heap
 // is collected seldom.
 func TestCollectorFollowsTheHeap(t *testing.T) {
-	before := gcPercent()
-	stop := tuneCollector(nil)
+	before, limit := gcPercent(), debug.SetMemoryLimit(-1)
+	stop := tuneCollector(nil, slog.New(slog.DiscardHandler))
 	defer func() {
 		stop()
 		kept = nil
 		if after := gcPercent(); after != before {
 			t.Errorf("the setting is %d after stop, it was %d", after, before)
+		}
+		if after := debug.SetMemoryLimit(-1); after != limit {
+			t.Errorf("the limit of memory is %d after stop, it was %d", after, limit)
 		}
 	}()
 	for _, size := range []int{256 << 20, 1 << 20} {
@@ -91,17 +99,64 @@ func near(a, b uint64) bool { return max(a, b)-min(a, b) < b/5 }
 
 // TestCollectorLeavesSettingsAlone: whoever starts the process decides.
 func TestCollectorLeavesSettingsAlone(t *testing.T) {
-	before := gcPercent()
+	before, limit := gcPercent(), debug.SetMemoryLimit(-1)
 	for _, v := range []string{"GOGC=50", "GOGC=off", "GOMEMLIMIT=1GiB"} {
-		stop := tuneCollector([]string{"A=b", v})
+		stop := tuneCollector([]string{"A=b", v}, slog.New(slog.DiscardHandler))
 		if got := gcPercent(); got != before {
 			t.Errorf("with %s the setting becomes %d", v, got)
 		}
+		if got := debug.SetMemoryLimit(-1); got != limit {
+			t.Errorf("with %s the limit of memory becomes %d", v, got)
+		}
 		stop()
 	}
-	stop := tuneCollector([]string{"GOGC="}) // as good as none
+	stop := tuneCollector([]string{"GOGC="}, slog.New(slog.DiscardHandler)) // as good as none
 	if got := gcPercent(); got == before {
 		t.Errorf("the setting stays at %d", got)
 	}
 	stop()
+}
+
+// TestMemoryLimit: the soft limit is a share of what the process may have, a machine's
+// memory where nothing says less, and stays where nobody knows.
+func TestMemoryLimit(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for _, tt := range []struct {
+		bytes uint64
+		err   error
+		want  int64
+	}{
+		{10 << 30, nil, 9 << 30},
+		{0, errors.New("unknown"), before},
+	} {
+		debug.SetMemoryLimit(before)
+		if was := limitMemory(func() (uint64, error) { return tt.bytes, tt.err }, log); was != before {
+			t.Errorf("the limit was %d, not %d", before, was)
+		}
+		if got := debug.SetMemoryLimit(-1); got != tt.want {
+			t.Errorf("%d bytes: the limit is %d, want %d", tt.bytes, got, tt.want)
+		}
+	}
+	debug.SetMemoryLimit(before)
+	stop := tuneCollector(nil, log)
+	got, total := debug.SetMemoryLimit(-1), machineMemory(t)
+	stop()
+	if got <= 0 || got > int64(float64(total)*memoryShare) {
+		t.Errorf("of %d bytes of the machine the limit is %d", total, got)
+	}
+}
+
+// machineMemory is what /proc says.
+func machineMemory(t *testing.T) (bytes int64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		t.Skip("this system has no /proc/meminfo")
+	}
+	if _, err := fmt.Sscanf(string(text), "MemTotal: %d kB", &bytes); err != nil {
+		t.Fatal(err)
+	}
+	return bytes << 10
 }

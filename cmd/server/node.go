@@ -68,7 +68,8 @@ func runNode(args []string, env environment) error {
 	if err != nil {
 		return config.Usagef("--client-output-buffer-limit: %v", err)
 	}
-	defer tuneCollector(env.variables)()
+	log := newLogger(cfg, env.stderr)
+	defer tuneCollector(env.variables, log)()
 	// From here on a signal ends the node in good order, however early it comes.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -77,7 +78,7 @@ func runNode(args []string, env environment) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	p := &process{
-		cfg: cfg, log: newLogger(cfg, env.stderr), machine: fsm.New(), metrics: metrics.New(),
+		cfg: cfg, log: log, machine: fsm.New(), metrics: metrics.New(),
 		failed: make(chan error, 2), stop: make(chan struct{}), output: output,
 	}
 	p.ver, p.build = config.Release()

@@ -60,6 +60,7 @@ var owners = []struct {
 	{"golang.org/x/sys", []string{"cluster/**"}},
 	{"github.com/alecthomas/kong", []string{"server/config"}},
 	{"github.com/goccy/go-yaml", []string{"server/config"}},
+	{"github.com/KimMachineGun/automemlimit", []string{"cmd/server"}},
 	{"github.com/prometheus", []string{"server/metrics"}},
 	{"github.com/redis/go-redis", []string{"tests/**"}},
 	{"github.com/anishathalye/porcupine", []string{"tests/**"}},
