@@ -65,7 +65,7 @@ var parts = []part{
 	{"kill", "kill -9 of the leader", alone, (*runner).kill},
 	{"term", "SIGTERM of the leader", alone, (*runner).term},
 	{"growth", "throughput with many keys", alone, (*runner).growth},
-	{"tls", "throughput with TLS beside without", alone, (*runner).tls},
+	{"tls", "throughput with TLS and ACLs beside without", alone, (*runner).tls},
 }
 
 // PartNames are the parts' names and what they measure.

@@ -193,7 +193,7 @@ func (r *runner) redisBenchmark(ctx context.Context, s peers.Server, shape Shape
 	}
 	return load.RedisBenchmark{
 		Addr: addr, Test: strings.ToLower(shape.Command), Conns: shape.Conns, Pipeline: shape.Pipeline, Over: shape.keyspace(),
-		TLS: encryption(s),
+		TLS: encryption(s), As: userOf(s),
 	}.Run(ctx, requests)
 }
 

@@ -10,8 +10,9 @@ import (
 	"github.com/raftkv/raftkv/tests/bench/peers"
 )
 
-// Encrypted is throughput without and with TLS, of clients, which show a certificate,
-// and in a cluster between the nodes, too.
+// Encrypted is throughput without and with TLS and ACLs: of clients, which show a
+// certificate, and in a cluster between the nodes, too; and of a user who may do some
+// commands with some keys.
 type Encrypted struct {
 	Shape  Shape   `json:"shape"`
 	System string  `json:"system"`
@@ -19,7 +20,7 @@ type Encrypted struct {
 	TLS    []Round `json:"tls"`
 }
 
-// Ratio is the throughput with TLS by that without.
+// Ratio is the throughput with TLS and ACLs by that without.
 func (e *Encrypted) Ratio() (ratio float64, ok bool) { return ratioOf(e.TLS, e.Plain) }
 
 // tlsShapes are the loads of that part.
@@ -34,7 +35,7 @@ func (s *Scale) tlsShapes() (all []Shape) {
 	return all
 }
 
-// tls compares throughput with and without TLS: of each system one of both runs, and
+// tls compares throughput with and without TLS and ACLs: of each system one of both runs, and
 // rounds take turns.
 func (r *runner) tls(ctx context.Context) (err error) {
 	pairs := map[string][2]peers.Server{}
@@ -62,6 +63,11 @@ func (r *runner) tls(ctx context.Context) (err error) {
 				return err
 			}
 			pairs[name] = pair
+			if pair[i] != nil && secret {
+				if err := restrict(ctx, pair[i]); err != nil {
+					return err
+				}
+			}
 		}
 		if pair[0] == nil {
 			delete(pairs, name)
@@ -87,7 +93,7 @@ func (r *runner) encrypted(ctx context.Context, name string, pair [2]peers.Serve
 		for i, side := range []struct {
 			label string
 			into  *[]Round
-		}{{" plain", &e.Plain}, {" TLS", &e.TLS}} {
+		}{{" plain", &e.Plain}, {" TLS+ACL", &e.TLS}} {
 			labelled := shape
 			labelled.Name += side.label // which the rates of gauge go by
 			if round == 0 {
@@ -108,8 +114,27 @@ func (r *runner) encrypted(ctx context.Context, name string, pair [2]peers.Serve
 		}
 	}
 	ratio, _ := e.Ratio()
-	r.say("  %s %s: %.2f of the throughput without TLS", name, shape.Name, ratio)
+	r.say("  %s %s: %.2f of the throughput without TLS and ACLs", name, shape.Name, ratio)
 	r.res.Encrypted = append(r.res.Encrypted, e)
+	return nil
+}
+
+// restrict has the load be a user with few rights.
+func restrict(ctx context.Context, s peers.Server) error {
+	addr, err := s.Addr(ctx)
+	if err != nil {
+		return err
+	}
+	return s.(interface {
+		Restrict(ctx context.Context, addr string) error
+	}).Restrict(ctx, addr)
+}
+
+// userOf is whom redis-benchmark is to be at a server, nil for the default user.
+func userOf(s peers.Server) *load.User {
+	if some, ok := s.(interface{ User() *load.User }); ok {
+		return some.User()
+	}
 	return nil
 }
 
@@ -121,10 +146,10 @@ func encryption(s peers.Server) *load.TLSFiles {
 	return nil
 }
 
-// encryptedGoal is about what TLS costs: no more than a tenth more than it costs Redis.
+// encryptedGoal is about what TLS and ACLs cost: no more than a tenth more than it costs Redis.
 func encryptedGoal(shape string) Goal {
 	return Goal{
-		What: shape + " with TLS by without, ratio to Redis's", Limit: 0.9, AtLeast: true,
+		What: shape + " with TLS and ACLs by without, ratio to Redis's", Limit: 0.9, AtLeast: true,
 		measure: func(res *Results) (float64, bool) {
 			found := map[string]float64{}
 			for i := range res.Encrypted {

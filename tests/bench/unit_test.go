@@ -179,14 +179,14 @@ func TestJudge(t *testing.T) {
 		{"SIGTERM", 160, false},
 		{"errors that", 1, false},
 		{"GET with many keys", 0.85, true},
-		{"GET c=50 P=16 with TLS", 1.2, true},
+		{"GET c=50 P=16 with TLS and ACLs", 1.2, true},
 	} {
 		v := goalNamed(t, res, tt.goal)
 		if !v.Measured || math.Abs(v.Value-tt.value) > 1e-9 || v.Met != tt.met {
 			t.Errorf("%s: measured %t, %v, met %t; want %v, %t", tt.goal, v.Measured, v.Value, v.Met, tt.value, tt.met)
 		}
 	}
-	for _, words := range []string{"SET c=1 P=1", "GET c=200 P=1, ratio to etcd", "SET with many keys", "SET c=50 P=16 with TLS"} {
+	for _, words := range []string{"SET c=1 P=1", "GET c=200 P=1, ratio to etcd", "SET with many keys", "SET c=50 P=16 with TLS and ACLs"} {
 		if v := goalNamed(t, res, words); v.Measured || v.Met {
 			t.Errorf("%s was not run: measured %t, met %t", words, v.Measured, v.Met)
 		}
@@ -219,10 +219,10 @@ SIGTERM of the leader to the next leader's first write, p95 ≤ 150 ms
 errors that a go-redis cluster client saw meanwhile ≤ 0
 SET with many keys, ratio to with few ≥ 0.80
 GET with many keys, ratio to with few ≥ 0.80
-SET c=50 P=1 with TLS by without, ratio to Redis's ≥ 0.90
-GET c=50 P=1 with TLS by without, ratio to Redis's ≥ 0.90
-SET c=50 P=16 with TLS by without, ratio to Redis's ≥ 0.90
-GET c=50 P=16 with TLS by without, ratio to Redis's ≥ 0.90`
+SET c=50 P=1 with TLS and ACLs by without, ratio to Redis's ≥ 0.90
+GET c=50 P=1 with TLS and ACLs by without, ratio to Redis's ≥ 0.90
+SET c=50 P=16 with TLS and ACLs by without, ratio to Redis's ≥ 0.90
+GET c=50 P=16 with TLS and ACLs by without, ratio to Redis's ≥ 0.90`
 	if got := strings.Join(all, "\n"); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
@@ -233,7 +233,7 @@ GET c=50 P=16 with TLS by without, ratio to Redis's ≥ 0.90`
 		names[s.Name] = true
 	}
 	for _, g := range Goals() {
-		if shape, _, ok := strings.Cut(g.What, ", ratio to "); ok && strings.Contains(shape, "c=") && !names[strings.TrimSuffix(shape, " with TLS by without")] {
+		if shape, _, ok := strings.Cut(g.What, ", ratio to "); ok && strings.Contains(shape, "c=") && !names[strings.TrimSuffix(shape, " with TLS and ACLs by without")] {
 			t.Errorf("no shape is called %s", shape)
 		}
 	}

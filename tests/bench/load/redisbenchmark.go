@@ -21,7 +21,11 @@ type RedisBenchmark struct {
 	Pipeline int
 	Over     Keyspace
 	TLS      *TLSFiles // nil for plaintext
+	As       *User     // nil for the default user
 }
+
+// User is whom the clients log in as.
+type User struct{ Name, Password string }
 
 // TLSFiles are PEM files: the CA to check the server by, and the client's certificate.
 type TLSFiles struct{ CA, Cert, Key string }
@@ -45,6 +49,9 @@ func (b RedisBenchmark) Run(ctx context.Context, requests int) (*Summary, error)
 		"-r", strconv.Itoa(b.Over.Keys), "-d", strconv.Itoa(b.Over.Size))
 	if b.TLS != nil {
 		cmd.Args = append(cmd.Args, "--tls", "--cacert", b.TLS.CA, "--cert", b.TLS.Cert, "--key", b.TLS.Key)
+	}
+	if b.As != nil {
+		cmd.Args = append(cmd.Args, "--user", b.As.Name, "-a", b.As.Password)
 	}
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/raftkv/raftkv/tests/bench/load"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
 
@@ -62,6 +63,7 @@ type processes struct {
 	opts   Options
 	nodes  []*node
 	secret *tls.Config // what its clients need; nil for plaintext
+	user   *load.User  // whom the load is to be; nil for the default user
 }
 
 // node is a process and how it is started.

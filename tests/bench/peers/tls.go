@@ -78,6 +78,17 @@ func (p *processes) TLS() *load.TLSFiles {
 	return &load.TLSFiles{CA: c.file("ca.crt"), Cert: c.file("client-bench.crt"), Key: c.file("client-bench.key")}
 }
 
+// Restrict makes a user who may do with the keys of redis-benchmark what is not
+// dangerous, and nothing else, and has the load be that one. addr is where to say so.
+func (p *processes) Restrict(ctx context.Context, addr string) error {
+	p.user = &load.User{Name: "bench", Password: "of-the-bench"}
+	rules := []any{"ACL", "SETUSER", p.user.Name, "on", ">" + p.user.Password, "~key:*", "+@all", "-@dangerous", "-@admin"}
+	return p.do(ctx, addr, rules...).Err()
+}
+
+// User is whom redis-benchmark is to be, nil for the default user.
+func (p *processes) User() *load.User { return p.user }
+
 // do runs one command on a server of the system.
 func (p *processes) do(ctx context.Context, addr string, args ...any) *redis.Cmd {
 	client := redis.NewClient(&redis.Options{
