@@ -68,15 +68,18 @@ func (t *Transport) receive(c net.Conn) {
 	if err == nil {
 		h, err = readHello(c)
 	}
+	if err != nil {
+		// Strangers get no answer, and no log line that they could fill a disk with. Who is
+		// told something stays among those in their handshake meanwhile.
+		t.log.Debug("handshake", "remote", c.RemoteAddr(), "error", err)
+		t.explainTLS(c, err)
+	}
 	t.mu.Lock()
 	_, kept := t.greeting[accepted]
 	delete(t.greeting, accepted)
 	self := t.self
 	t.mu.Unlock()
 	if err != nil || !kept {
-		// Strangers get no answer, and no log line that they could fill a disk with.
-		t.log.Debug("handshake", "remote", c.RemoteAddr(), "error", err)
-		t.explainTLS(c, err)
 		c.Close()
 		return
 	}

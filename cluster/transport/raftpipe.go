@@ -28,7 +28,7 @@ type pipeline struct {
 
 	mu     sync.Mutex
 	freed  sync.Cond       // on mu: an answer came, or the end
-	queue  []*appendFuture // guarded by mu: sent or being sent, the oldest first
+	queue  []*appendFuture // guarded by mu: sent or being sent, the oldest first; only receive takes any out
 	answer time.Time       // guarded by mu: when the last answer came
 	err    error           // guarded by mu: why it has ended
 }
@@ -44,8 +44,8 @@ func (r *raftTransport) newPipeline(c *raftConn) (*pipeline, error) {
 	return p, nil
 }
 
-// Consumer gives every request back that AppendEntries took, in their order, once
-// it is answered or has failed.
+// Consumer gives every request back that AppendEntries sent or could not send whole,
+// in their order, once it is answered or has failed.
 func (p *pipeline) Consumer() <-chan raft.AppendFuture { return p.ready }
 
 // AppendEntries sends a request, shortened as in Transport.AppendEntries. It returns
@@ -71,8 +71,7 @@ func (p *pipeline) AppendEntries(req *raft.AppendEntriesRequest, resp *raft.Appe
 		return nil, err
 	}
 	if err := p.c.send(req); err != nil {
-		p.withdraw(f)
-		p.end(err)
+		p.end(err) // whoever reads the answers gives it back like all that fail
 		return nil, err
 	}
 	return f, p.room()
@@ -96,15 +95,6 @@ func (p *pipeline) room() error {
 		p.freed.Wait()
 	}
 	return p.err
-}
-
-// withdraw takes a request back that was not sent, unless it has failed already.
-func (p *pipeline) withdraw(f *appendFuture) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if last := len(p.queue) - 1; last >= 0 && p.queue[last] == f {
-		p.queue = p.queue[:last]
-	}
 }
 
 // Close ends the pipeline; what is unanswered fails.

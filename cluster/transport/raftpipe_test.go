@@ -266,3 +266,51 @@ func TestPipelineNobodyTakesTheAnswers(t *testing.T) {
 		t.Fatal("the library still waits to send")
 	}
 }
+
+// breakingConn ends its connection in the middle of a write, and lets that return once
+// the request has failed.
+type breakingConn struct {
+	net.Conn
+	p *pipeline
+}
+
+func (c breakingConn) Write([]byte) (int, error) {
+	f := c.p.oldest()
+	c.p.c.link.Close()
+	f.Error()
+	return 0, net.ErrClosed
+}
+
+// A connection that ends while a request is written fails that request from two sides,
+// where it is sent and where answers are read; only one may take it off the queue.
+func TestPipelineBreaksInTheMiddleOfAWrite(t *testing.T) {
+	_, n1, n2 := pair(t)
+	requests := n2.Raft().Consumer()
+	p := pipe(t, n1)
+	sent := sendAll(p, inFlight)
+	for range inFlight { // there is no room for more to be given back
+		rpc := <-requests
+		rpc.Respond(&raft.AppendEntriesResponse{Term: 1, Success: true}, nil)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	q := p.(*pipeline)
+	wait(t, "all is answered", func() bool { return q.oldest() == nil })
+	q.c.out.conn = breakingConn{q.c.link.Conn, q}
+	if err := <-sendAll(p, 1); err == nil {
+		t.Error("what could not be sent was taken")
+	}
+	p.Close()
+	for i := range inFlight {
+		if f := next(t, p); f.Error() != nil || f.Request().Term != uint64(i+1) {
+			t.Errorf("request %d came as %d, with %v", i+1, f.Request().Term, f.Error())
+		}
+	}
+	if err := n1.Close(); err != nil { // waits for the reader of answers
+		t.Error(err)
+	}
+	if f := q.oldest(); f != nil {
+		t.Errorf("the request of term %d waits for an answer", f.req.Term)
+	}
+}

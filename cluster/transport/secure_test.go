@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,6 +200,75 @@ func TestSecureTellsAPlaintextNode(t *testing.T) {
 	wait(t, "it is warned of", func() bool {
 		return strings.Contains(log.String(), "something that speaks TLS connects to the Raft port")
 	})
+}
+
+// countedListener counts the connections that are open on the accepting side.
+type countedListener struct {
+	net.Listener
+	open, most atomic.Int64
+}
+
+type countedConn struct {
+	*net.TCPConn
+	l    *countedListener
+	once sync.Once
+}
+
+func (l *countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.most.Store(max(l.most.Load(), l.open.Add(1)))
+	return &countedConn{TCPConn: c.(*net.TCPConn), l: l}, nil
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.l.open.Add(-1) })
+	return c.TCPConn.Close()
+}
+
+// TestSecureToldAreBounded: those who are told that they speak the wrong language have
+// places like all who are in their handshake, and hold no more descriptors.
+func TestSecureToldAreBounded(t *testing.T) {
+	const most = 4
+	dir, b := made(t), newBook()
+	secret, err := tlsOf(dir, "node1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		tls *TLS
+		say string
+	}{"TLS to plaintext": {nil, "\x16\x03\x01\x00\x01\x00" + strings.Repeat("x", 64)}, "plaintext to TLS": {secret, magic}} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := &countedListener{Listener: ln}
+		n, err := New(Config{Listener: counted, Self: Identity{"node1", "X"}, Resolve: b.resolve, TLS: c.tls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.limits.greeting = most
+		n.Start()
+		for range 10 * most {
+			conn, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			conn.Write([]byte(c.say))
+			if got, _ := io.ReadAll(conn); !strings.HasPrefix(string(got), magic) {
+				t.Fatalf("%s: told %q, want an answer", what, got)
+			}
+		}
+		n.Close()
+		if got := counted.most.Load(); got > most+1 { // one that comes, and then the oldest goes
+			t.Errorf("%s: %d connections were open at once, want at most %d", what, got, most+1)
+		}
+	}
 }
 
 // TestSecureStrangersAreDropped: raw bytes on a port of TLS reach nothing; that they

@@ -52,6 +52,7 @@ type Store struct {
 
 	mu   sync.Mutex // held while the files are looked at
 	seen stamps     // guarded by mu; of the files that were read last, whatever came of it
+	node string     // guarded by mu; the node that they must be good for, "" for none (CheckNode)
 }
 
 // loaded is what the files said at one time.
@@ -137,6 +138,9 @@ func (s *Store) look() {
 
 func (s *Store) replaceLocked() error {
 	l, err := s.load()
+	if err == nil && s.node != "" {
+		err = s.checkNode(l, s.node)
+	}
 	if err != nil {
 		return err
 	}

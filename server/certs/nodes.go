@@ -30,9 +30,16 @@ func NodeOf(c *x509.Certificate) string {
 func nodeURI(id string) *url.URL { return &url.URL{Scheme: nodeScheme, Opaque: nodeName + id} }
 
 // CheckNode says in one line why other nodes would refuse this node, which has that
-// id: whoever starts it should learn it here, and not from their logs.
+// id: whoever starts it should learn it here, and not from their logs. From then on
+// files that they would refuse are not taken when they are read again either.
 func (s *Store) CheckNode(id string) error {
-	l := s.get()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.node = id
+	return s.checkNode(s.current.Load(), id)
+}
+
+func (s *Store) checkNode(l *loaded, id string) error {
 	if named := NodeOf(l.cert.Leaf); named != "" && named != id {
 		return fmt.Errorf("%s is the certificate of node %q, and this node is %q", s.files.Cert, named, id)
 	}

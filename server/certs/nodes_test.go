@@ -2,6 +2,8 @@ package certs
 
 import (
 	"crypto/x509"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,39 @@ func TestCheckNode(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// Files that are read again must pass what CheckNode asked at the start: with another
+// node's certificate a node would lose all others, one connection after the other.
+func TestCheckNodeHoldsForFilesReadAgain(t *testing.T) {
+	dir, log := made(t), &lines{}
+	own, other := filesOf(dir, "node1"), filesOf(dir, "node2")
+	s := open(t, own, AuthNo, log)
+	if err := s.CheckNode("node1"); err != nil {
+		t.Fatal(err)
+	}
+	first := s.Leaf()
+	for from, to := range map[string]string{other.Cert: own.Cert, other.Key: own.Key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.looked.Store(0) // a second has passed
+	if s.Leaf() != first || !strings.Contains(log.String(), `certificate of node \"node2\"`) {
+		t.Errorf("the certificate of %s is in use; the log says %q", NodeOf(s.Leaf()), log)
+	}
+	if err := s.Reload(); err == nil || s.Leaf() != first {
+		t.Errorf("Reload: %v, and the certificate of %s is in use", err, NodeOf(s.Leaf()))
+	}
+	renewed := signed(t, dir, "renewed", func(c *x509.Certificate) { c.URIs = []*url.URL{nodeURI("node1")} })
+	for from, to := range map[string]string{renewed.Cert: own.Cert, renewed.Key: own.Key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Reload(); err != nil || s.Leaf() == first {
+		t.Errorf("Reload of a new one of its own: %v", err)
 	}
 }
 
