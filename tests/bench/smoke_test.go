@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9/logging"
-
 	"github.com/raftkv/raftkv/tests/bench"
 	"github.com/raftkv/raftkv/tests/bench/echo"
 	"github.com/raftkv/raftkv/tests/bench/peers"
@@ -25,7 +23,6 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, echo.Serve(addr))
 		os.Exit(1)
 	}
-	logging.Disable()
 	os.Exit(proc.Main(m))
 }
 
