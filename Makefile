@@ -26,7 +26,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill powerloss limits chaos bench cover docs clean redis peers left-out
+.PHONY: help build run test race lint fuzz kill powerloss limits chaos bench cover docs clean redis strace peers left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +37,11 @@ build: ## build ./raftkv
 run: build ## run three nodes on this machine until Ctrl-C (PORT=, HTTP_PORT=, RAFT_PORT= move them)
 	@./raftkv run-local --port $(PORT) --http-port $(HTTP_PORT) --raft-port $(RAFT_PORT)
 
-test: redis ## run all tests; installs redis-tools with apt-get where it may
+test: redis strace ## run all tests; installs redis-tools and strace with apt-get where it may
 	$(GO) test -timeout 20m ./...
 	@$(MAKE) --no-print-directory left-out
 
-race: redis ## run all tests under the race detector
+race: redis strace ## run all tests under the race detector
 	$(GO) test -race -timeout 40m ./...
 	@$(MAKE) --no-print-directory left-out
 
@@ -104,10 +104,18 @@ redis:
 		fi; \
 	fi
 
-# The bench compares with etcd too, and counts waits for the disk with strace. Debian's
-# etcd-server would start a service when installed, so it is only unpacked.
+# The bench, and so its test, counts waits for the disk with strace.
+strace:
+	@if ! command -v strace >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing strace for the bench"; \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends strace; } >/dev/null \
+			|| echo "strace could not be installed"; \
+	fi
+
+# It compares with etcd, too. Debian's etcd-server would start a service when
+# installed, so it is only unpacked.
 ETCD := .build/etcd
-peers: redis
+peers: redis strace
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		if ! command -v etcd >/dev/null && ! [ -x $(ETCD)/usr/bin/etcd ]; then \
 			echo "unpacking etcd-server for the bench"; \
@@ -115,17 +123,15 @@ peers: redis
 				&& dpkg -x etcd-server_*.deb . && rm etcd-server_*.deb; } >/dev/null 2>&1 \
 				|| echo "etcd-server could not be fetched"; \
 		fi; \
-		if ! command -v strace >/dev/null; then \
-			echo "installing strace for the bench"; \
-			{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends strace; } >/dev/null \
-				|| echo "strace could not be installed"; \
-		fi; \
 	fi
 
 left-out:
 	@left=; \
-	if ! command -v redis-check-rdb >/dev/null && ! command -v redis-server >/dev/null; then \
-		echo "LEFT OUT: the comparison with the real Redis (install redis-tools, version 7.0)"; left=1; \
+	if ! { redis-server --version || redis-check-rdb --version; } 2>/dev/null | grep -q '7\.0\.15'; then \
+		echo "LEFT OUT: the comparison with the real Redis (install redis-tools, version 7.0.15)"; left=1; \
+	fi; \
+	if ! command -v strace >/dev/null; then \
+		echo "LEFT OUT: counting waits for the disk, tests/bench (install strace)"; left=1; \
 	fi; \
 	if ! unshare -n true 2>/dev/null && ! unshare -Urn true 2>/dev/null; then \
 		echo "LEFT OUT: the cluster under faults, tests/chaos (it needs Linux, and root or user namespaces)"; left=1; \

@@ -11,8 +11,8 @@ import (
 )
 
 // growth compares throughput with few and with many keys: two of each system run,
-// and rounds take turns. Every node writes a snapshot before, so that none falls
-// due in the middle.
+// and rounds take turns. Every node writes a snapshot before, so that all begin alike;
+// with few keys the next falls due within a round of SETs.
 func (r *runner) growth(ctx context.Context) (err error) {
 	sizes := [2]int{r.Scale.Keys, r.Scale.Many}
 	var pairs [2]*ladenServers

@@ -20,7 +20,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/raftkv/raftkv/tests/chaos/check"
 	"github.com/raftkv/raftkv/tests/chaos/fleet"
@@ -99,7 +99,7 @@ func Run(ctx context.Context, opts Options) (*Result, error) {
 
 // begin makes the network and the cluster.
 func begin(opts Options) (r *run, err error) {
-	redis.SetLogger(silence{})
+	logging.Disable() // go-redis logs each node that is cut off or killed
 	r = &run{opts: opts, settle: settleTime, faults: map[string]int{}, began: time.Now()}
 	if r.net, err = network.New(opts.Nodes); err != nil {
 		return nil, err
@@ -233,9 +233,3 @@ func (r *run) write(name string, fn func(w io.Writer) error) (string, error) {
 	}
 	return f.Name(), errors.Join(fn(f), f.Close())
 }
-
-// silence drops what go-redis logs of nodes that were cut off or killed.
-type silence struct{}
-
-// Printf drops a line.
-func (silence) Printf(context.Context, string, ...any) {}

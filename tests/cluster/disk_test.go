@@ -183,22 +183,41 @@ func TestFullDisk(t *testing.T) {
 	checkAll(t, nodes, w.acked)
 }
 
-// A leader whose disk hangs keeps its heartbeats; it must let another lead all
-// the same, and nobody may wait for it.
-func TestHungDisk(t *testing.T) {
-	var nodes []*proc.Node
+// hangingNodes are three nodes whose disks a test can hang.
+func hangingNodes(t *testing.T) (nodes []*proc.Node) {
+	t.Helper()
 	for i := range 3 {
 		n := proc.NewNode(t, fmt.Sprintf("node%d", i+1))
 		n.Binary = proc.BuildFaults(t)
-		n.Env = []string{"RAFTKV_FAULT_DISK=" + n.Dir + ".hang"}
+		n.Env = []string{"RAFTKV_FAULT_DISK=" + hangFile(n)}
 		nodes = append(nodes, n)
 	}
+	return nodes
+}
+
+func hangFile(n *proc.Node) string { return n.Dir + ".hang" }
+
+// hangDisk has no write of the node's to its disk end, until freeDisk.
+func hangDisk(t testing.TB, n *proc.Node) {
+	t.Helper()
+	check(t, os.WriteFile(hangFile(n), nil, 0o600))
+}
+
+func freeDisk(t testing.TB, n *proc.Node) {
+	t.Helper()
+	check(t, os.Remove(hangFile(n)))
+}
+
+// A leader whose disk hangs keeps its heartbeats; it must let another lead all
+// the same, and nobody may wait for it.
+func TestHungDisk(t *testing.T) {
+	nodes := hangingNodes(t)
 	c := proc.StartClusterOf(t, nodes...)
 	w := startWriters(t, c, 4)
 	w.writes(t, patience, "at first")
 
 	old := c.Leader()
-	check(t, os.WriteFile(old.Dir+".hang", nil, 0o600))
+	hangDisk(t, old)
 	w.refused(t, 5*time.Second, "UNKNOWN")
 	w.writes(t, 5*time.Second, "with the leader's disk hanging")
 	if now := c.Leader(); now == old {
@@ -213,18 +232,18 @@ func TestHungDisk(t *testing.T) {
 		}
 		return nil
 	})
-	check(t, os.Remove(old.Dir+".hang"))
+	freeDisk(t, old)
 	w.writes(t, 5*time.Second, "with the disk back")
 
 	// A follower's disk costs nobody anything; its clients are sent to the leader.
 	follower := c.Follower()
-	check(t, os.WriteFile(follower.Dir+".hang", nil, 0o600))
+	hangDisk(t, follower)
 	w.writes(t, 5*time.Second, "with a follower's disk hanging")
 	time.Sleep(3 * time.Second) // past the watchdog's limit
 	if err := follower.Client().Set(ctx, "k", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "MOVED") {
 		t.Errorf("SET at a follower whose disk hangs: %v, want MOVED", err)
 	}
-	check(t, os.Remove(follower.Dir+".hang"))
+	freeDisk(t, follower)
 	w.end()
 	c.WaitVoters(3)
 	checkAll(t, nodes, w.acked)

@@ -19,19 +19,9 @@ const patience = 30 * time.Second
 
 var ctx = context.Background()
 
-func TestMain(m *testing.M) {
-	if os.Getenv("LOUD") == "" {
-		redis.SetLogger(silence{})
-	}
-	os.Exit(proc.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
-// silence drops what go-redis logs of nodes that the tests killed.
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -92,26 +92,20 @@ func inMemory(t *testing.T) string {
 // Followers whose disks take longer over a write than a leader goes without an
 // answer do not cost it its leadership, and the write is acknowledged.
 func TestLeaderStaysWhileDisksAreSlow(t *testing.T) {
-	var nodes []*proc.Node
-	for i := range 3 {
-		n := proc.NewNode(t, fmt.Sprintf("node%d", i+1))
-		n.Binary = proc.BuildFaults(t)
-		n.Env = []string{"RAFTKV_FAULT_DISK=" + n.Dir + ".hang"}
-		nodes = append(nodes, n)
-	}
+	nodes := hangingNodes(t)
 	c := proc.StartClusterOf(t, nodes...)
 	leader := c.Leader()
 	leader.MustDo("SET", "k", "v")
 	before := leadership(t, c)
 	for range 3 {
-		hold := func(fn func(path string) error) {
+		followers := func(do func(testing.TB, *proc.Node)) {
 			for _, n := range nodes {
 				if n != leader {
-					check(t, fn(n.Dir+".hang"))
+					do(t, n)
 				}
 			}
 		}
-		hold(func(path string) error { return os.WriteFile(path, nil, 0o600) })
+		followers(hangDisk)
 		wrote := make(chan error, 1)
 		began := time.Now()
 		go func() {
@@ -119,7 +113,7 @@ func TestLeaderStaysWhileDisksAreSlow(t *testing.T) {
 			wrote <- err
 		}()
 		time.Sleep(700 * time.Millisecond) // how slow the disks are
-		hold(os.Remove)
+		followers(freeDisk)
 		if err := <-wrote; err != nil {
 			t.Errorf("a write that took %s: %v", time.Since(began), err)
 		}

@@ -22,15 +22,7 @@ const patience = 60 * time.Second
 
 var ctx = context.Background()
 
-func TestMain(m *testing.M) {
-	redis.SetLogger(silence{})
-	os.Exit(proc.Main(m))
-}
-
-// silence drops what go-redis logs of nodes that the tests killed.
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
+func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
 func check(t testing.TB, err error) {
 	t.Helper()

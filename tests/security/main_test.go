@@ -25,17 +25,7 @@ const patience = 30 * time.Second
 
 var ctx = context.Background()
 
-func TestMain(m *testing.M) {
-	if os.Getenv("LOUD") == "" {
-		redis.SetLogger(silence{})
-	}
-	os.Exit(proc.Main(m))
-}
-
-// silence drops what go-redis logs of connections that are refused.
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
+func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
 // patient has a leader replaced only after seconds of silence, so that it is not the
 // load of the machine that moves it.

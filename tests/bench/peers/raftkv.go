@@ -165,11 +165,7 @@ func (r *Raft) Restart(ctx context.Context, node int) error {
 // Whole waits until all nodes vote, have applied what the leader has committed by
 // now, and serve.
 func (r *Raft) Whole(ctx context.Context) error {
-	leader, err := r.Leader(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := r.status(ctx, leader)
+	s, err := r.leaderStatus(ctx)
 	if err != nil {
 		return err
 	}
@@ -228,13 +224,17 @@ func (r *Raft) status(ctx context.Context, node int) (*proc.Status, error) {
 	return proc.ParseStatus(reply)
 }
 
-// whole returns nil if the leader counts all nodes as voters and all of them serve.
-func (r *Raft) whole(ctx context.Context) error {
+func (r *Raft) leaderStatus(ctx context.Context) (*proc.Status, error) {
 	leader, err := r.Leader(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s, err := r.status(ctx, leader)
+	return r.status(ctx, leader)
+}
+
+// whole returns nil if the leader counts all nodes as voters and all of them serve.
+func (r *Raft) whole(ctx context.Context) error {
+	s, err := r.leaderStatus(ctx)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // BinaryEnv names a ready-made binary, which is then taken instead of building one.
@@ -118,7 +120,11 @@ func NoteSources() (root string, err error) {
 }
 
 // Main runs a test package's tests and removes what Build made; TestMain calls it.
+// What go-redis logs of nodes that the tests kill is dropped, unless LOUD is set.
 func Main(m *testing.M) int {
+	if os.Getenv("LOUD") == "" {
+		logging.Disable()
+	}
 	code := m.Run()
 	for _, b := range []*binary{plain, faulty} {
 		if b.dir != "" {
