@@ -199,11 +199,13 @@ func (g *segment) permittedStill(it *item) error {
 	if it.txn == nil {
 		return g.s.permitted(it.decl, it.args)
 	}
+	a := g.s.account
 	for i := range it.txn.queue {
-		if q := &it.txn.queue[i]; q.cmd == nil {
-			if err := g.s.permittedAtExec(g.s.account, q); err != nil {
-				return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
-			}
+		q := &it.txn.queue[i]
+		if q.cmd != nil {
+			a = g.s.foreseeUser(a, q)
+		} else if err := g.s.permittedAtExec(a, q); err != nil {
+			return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
 		}
 	}
 	return nil

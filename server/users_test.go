@@ -121,6 +121,7 @@ func TestFollowerBehind(t *testing.T) {
 		{"what is left", "-dbsize", "GET k", "$-1\r\n"},
 		{"a forwarded write", "-flushall", "FLUSHALL", noCommand("flushall")},
 		{"a transaction", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
+		{"a transaction that makes it the user's", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
 		{"the user", "", "GET k", ""}, // cut, with or without NOAUTH before
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -155,10 +156,17 @@ func TestFollowerBehind(t *testing.T) {
 				}
 			}}
 			c := here.dial()
-			c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
-			if tt.in == "EXEC" {
+			switch {
+			case strings.Contains(tt.name, "makes it"):
+				c.roundTrip(inline("READONLY"), ok)
+				c.send(inline("MULTI", "AUTH u x", "GET k"))
+				c.expect(ok + "+QUEUED\r\n+QUEUED\r\n")
+			case tt.in == "EXEC":
+				c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
 				c.send(inline("MULTI", "GET k"))
 				c.expect(ok + "+QUEUED\r\n")
+			default:
+				c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
 			}
 			armed = true
 			c.send(inline(tt.in))
