@@ -224,11 +224,14 @@ func (g *segment) deny(it *item, err error) {
 // must see it, so it needs a barrier of its own. The leader does not ask who the
 // client is, so what this node knows of that must be up to date.
 func (g *segment) forward(it *item) {
-	if _, err := g.s.srv.rep.FollowerBarrier(g.s.ctx); err == nil {
-		if err := g.permittedStill(it); err != nil {
-			g.deny(it, err)
-			return
-		}
+	var other *system.NotLeaderError // of a node that has diverged: it hears of the users all the same
+	if _, err := g.s.srv.rep.FollowerBarrier(g.s.ctx); err != nil && !errors.As(err, &other) {
+		g.fail(it, err)
+		return
+	}
+	if err := g.permittedStill(it); err != nil {
+		g.deny(it, err)
+		return
 	}
 	args := it.args
 	if it.txn != nil {
