@@ -391,9 +391,11 @@ func (s *Session) changeUsers(edit func(t *userTable) ([]system.UserChange, erro
 		switch text := strings.TrimSuffix(string(reply), "\r\n"); {
 		case text == "+OK":
 			if _, self, _ := s.srv.rep.Leader(); !self {
-				_, err = s.srv.rep.FollowerBarrier(s.ctx)
+				if _, err := s.srv.rep.FollowerBarrier(s.ctx); err != nil {
+					return system.ErrUnknownOutcome // it is done, and not here: nobody may be told that it is not
+				}
 			}
-			return err
+			return nil
 		case text != "-ERR "+system.ErrUsersChanged.Error():
 			return resp.Error(strings.TrimPrefix(text, "-"))
 		}

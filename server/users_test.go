@@ -98,6 +98,25 @@ func TestUsersOnFollower(t *testing.T) {
 	}
 }
 
+// lonely is a follower that loses its leader once that has done what it was asked.
+type lonely struct{ *fake }
+
+func (l lonely) Forward(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
+	defer l.set(func(f *fake) { f.barrierErr = system.ErrNoLeader })
+	return l.fake.Forward(ctx, c, args)
+}
+
+// TestChangeNotSeenHere: what the leader has done is not called undone by a follower that
+// cannot catch up with it.
+func TestChangeNotSeenHere(t *testing.T) {
+	here, leader := follower(t)
+	here.rep = lonely{here.fake}
+	here.dial().roundTrip("ACL SETUSER u on >pw\r\n", "-"+string(resp.ErrUnknown)+"\r\n")
+	if !leader.Authenticate("u", "pw", "") {
+		t.Error("the leader has not done it")
+	}
+}
+
 // behind is a follower that learns of a change of users only by a barrier.
 type behind struct {
 	*fake
