@@ -167,7 +167,7 @@ func (s *Server) makeTableLocked(raw *system.Users) *userTable {
 			user, _ = user.Modify([]string{"resetpass", "#" + u.local.String()}) // right by its form
 		}
 		t.byName[defaultUser] = &account{User: user}
-	} else if u.local != nil && !slices.Contains(t.byName[defaultUser].Passwords(), *u.local) && !u.told[defaultUser] {
+	} else if u.local != nil && raw != nobodyYet && !slices.Contains(t.byName[defaultUser].Passwords(), *u.local) && !u.told[defaultUser] {
 		u.told[defaultUser] = true
 		s.log.Warn("--requirepass is not used: the cluster has its own password for the default user (CONFIG SET requirepass or ACL SETUSER default changes it)")
 	}
