@@ -419,17 +419,25 @@ func (s *Server) logUsers(args [][]byte) ([]byte, error) {
 	return o.results[0].reply, o.results[0].err
 }
 
-// Authenticate says whether an HTTP client's user and password are right.
-func (s *Server) Authenticate(user, password, client string) bool {
+// Authenticate says which of the logins that an HTTP client's words may mean is right.
+// Where none is, what is logged is the first one's name if there is such a user, else the
+// last one's: the first may be the beginning of a password.
+func (s *Server) Authenticate(client string, logins ...system.Login) (user string, ok bool) {
 	s.awaitUsers()
-	_, ok := s.knows([]byte(user), []byte(password))
-	if !ok {
-		s.users.log.Add(acl.Entry{
-			Reason: acl.DeniedAuth, Context: "toplevel", Object: "HTTP", User: user[:min(len(user), shownObject)],
-			At: s.now(), Client: "addr=" + client + " http",
-		})
+	for _, l := range logins {
+		if _, ok := s.knows([]byte(l.User), []byte(l.Password)); ok {
+			return l.User, true
+		}
 	}
-	return ok
+	meant := logins[0].User
+	if s.accounts().byName[meant] == nil {
+		meant = logins[len(logins)-1].User
+	}
+	s.users.log.Add(acl.Entry{
+		Reason: acl.DeniedAuth, Context: "toplevel", Object: "HTTP", User: meant[:min(len(meant), shownObject)],
+		At: s.now(), Client: "addr=" + client + " http",
+	})
+	return "", false
 }
 
 // Open says whether clients need no password: they are the default user then.

@@ -24,6 +24,12 @@ const (
 	ok    = "+OK\r\n"
 )
 
+// lets says whether HTTP lets a user in.
+func (s *Server) lets(user, password string) bool {
+	_, ok := s.Authenticate("192.0.2.1:1", system.Login{User: user, Password: password})
+	return ok
+}
+
 func noCommand(name string) string {
 	return "-NOPERM this user has no permissions to run the '" + name + "' command\r\n"
 }
@@ -112,7 +118,7 @@ func TestChangeNotSeenHere(t *testing.T) {
 	here, leader := follower(t)
 	here.rep = lonely{here.fake}
 	here.dial().roundTrip("ACL SETUSER u on >pw\r\n", "-"+string(resp.ErrUnknown)+"\r\n")
-	if !leader.Authenticate("u", "pw", "") {
+	if !leader.lets("u", "pw") {
 		t.Error("the leader has not done it")
 	}
 }
@@ -246,7 +252,7 @@ func TestRestartedNode(t *testing.T) {
 	if s.Open() || s.Denies("192.0.2.7:1") {
 		t.Error("without the log anybody is let in")
 	}
-	if !s.Authenticate("u", "pw", "") || s.Authenticate("u", "other", "") {
+	if !s.lets("u", "pw") || s.lets("u", "other") {
 		t.Error("u is not known")
 	}
 	s.users.learn(&system.Users{Revision: 1}) // of the log that is replayed
@@ -254,7 +260,7 @@ func TestRestartedNode(t *testing.T) {
 		t.Error("what was once is in force again")
 	}
 	s.users.learn(&system.Users{Revision: 3, List: []system.User{{Name: "v", Rules: "on\nnopass", Born: 3}}})
-	if s.Authenticate("u", "pw", "") || !s.Authenticate("v", "", "") {
+	if s.lets("u", "pw") || !s.lets("v", "") {
 		t.Error("what is newer is not in force")
 	}
 	// Who was let in early has to give a password as soon as the node knows of one.
@@ -273,7 +279,7 @@ func TestRestartedNode(t *testing.T) {
 	s.users.known = make(chan struct{})
 	s.users.learn(&system.Users{Revision: 2}) // a recovered cluster
 	s.users.settle()
-	if !s.Open() || s.Authenticate("v", "", "") {
+	if !s.Open() || s.lets("v", "") {
 		t.Error("what the cluster has is not in force")
 	}
 }
@@ -295,7 +301,7 @@ func TestUnreadableUsers(t *testing.T) {
 	users := &system.Users{Revision: 1, List: []system.User{{Name: "default", Rules: "on\nnopass\n+@all", Born: 1}}}
 	s.users.learn(users)
 	session := newSession(s, nil)
-	if s.Open() || s.Authenticate("default", "", "") || s.Authenticate("default", "flag", "") || !session.needsPassword() {
+	if s.Open() || s.lets("default", "") || s.lets("default", "flag") || !session.needsPassword() {
 		t.Error("somebody is let in")
 	}
 	s.users.settle()
@@ -381,6 +387,28 @@ func TestLocalUser(t *testing.T) {
 	}
 }
 
+// TestTokenOfEither: of a token that may be one of two things, only what is neither is
+// logged, and under a name that is none of the secret's.
+func TestTokenOfEither(t *testing.T) {
+	s := newTestServer(t)
+	s.dial().roundTrip(inline("ACL SETUSER u on >x", "ACL SETUSER default >pa:ss"), ok+ok)
+	try := func(user, password string) string {
+		who, _ := s.Authenticate("192.0.2.1:1", system.Login{User: user, Password: password}, system.Login{User: defaultUser, Password: user + ":" + password})
+		return who
+	}
+	if try("u", "x") != "u" || try("pa", "ss") != defaultUser || s.users.log.Latest(1) != nil {
+		t.Errorf("right ones are refused, or logged: %v", s.users.log.Latest(9))
+	}
+	for _, tt := range []struct{ user, password, logged string }{{"u", "y", "u"}, {"pa", "sss", defaultUser}} {
+		if who := try(tt.user, tt.password); who != "" {
+			t.Errorf("%v is let in as %q", tt, who)
+		}
+		if e := s.users.log.Latest(1); len(e) != 1 || e[0].User != tt.logged || e[0].Count != 1 {
+			t.Errorf("%v: logged %v", tt, e)
+		}
+	}
+}
+
 // TestSecretsAreNowhere sends secrets in every way there is, and looks for them
 // wherever something can be read.
 func TestSecretsAreNowhere(t *testing.T) {
@@ -405,7 +433,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 		"ACL DRYRUN bob AUTH s3cret-dry", "ACL DRYRUN bob CONFIG SET requirepass s3cret-dry",
 		"MIGRATE h 1 k 0 1 AUTH s3cret-migrate", "MIGRATE h 1 k 0 1 COPY AUTH2 u s3cret-migrate KEYS k",
 		"MULTI\r\nAUTH bob s3cret-bob\r\nACL SETUSER bob >s3cret-multi\r\nEXEC")
-	s.Authenticate("bob", "s3cret-http", "192.0.2.1:1")
+	s.Authenticate("192.0.2.1:1", system.Login{User: "bob", Password: "s3cret-http"})
+	// As a token that may be either, mistyped.
+	s.Authenticate("192.0.2.1:1", system.Login{User: "s3cret-to", Password: "ken"}, system.Login{User: "default", Password: "s3cret-to:ken"})
 	var seen strings.Builder
 	for _, words := range []string{"INFO all", "INFO everything", "CONFIG GET *", "SLOWLOG GET -1", "CLIENT LIST", "ACL LIST", "ACL LOG 1000", "ACL GETUSER bob", "ACL GETUSER default",
 		"COMMAND DOCS", "RAFT.STATUS", "CLUSTER NODES"} {

@@ -20,6 +20,9 @@ type User struct {
 	Born uint64
 }
 
+// Login is a user's name and password, as a client gives them.
+type Login struct{ User, Password string }
+
 // Users are all users that were ever changed and are still there. They never change.
 type Users struct {
 	Revision uint64 // raised with each change
