@@ -209,13 +209,20 @@ func (s *Server) watchUsers() {
 			}
 		}
 		t := s.accounts()
-		for _, one := range s.sessions.all() {
-			if a := one.about.account.Load(); !a.same(t.byName[a.Name]) && !one.about.spared.Load() {
-				one.kill()
-			}
-		}
+		s.cutGone(t)
 		if settled {
 			s.keepUsers(t.raw)
+		}
+	}
+}
+
+// cutGone closes the connections of users that are gone as of t. Who has come meanwhile
+// as a user made since is looked at by what is newer than that.
+func (s *Server) cutGone(t *userTable) {
+	for _, one := range s.sessions.all() {
+		a := one.about.account.Load()
+		if !a.same(t.byName[a.Name]) && !a.same(s.accounts().byName[a.Name]) && !one.about.spared.Load() {
+			one.kill()
 		}
 	}
 }

@@ -67,6 +67,16 @@ func TestDeleteUser(t *testing.T) {
 	old.expectEOF()
 }
 
+// TestUserMadeMeanwhile: who came as a user made after the users were looked at stays.
+func TestUserMadeMeanwhile(t *testing.T) {
+	s := newTestServer(t)
+	before := s.accounts()
+	c := s.dial()
+	c.roundTrip(inline("ACL SETUSER u on nopass +@all", "AUTH u x"), ok+ok)
+	s.cutGone(before)
+	c.roundTrip("ACL WHOAMI\r\n", "$1\r\nu\r\n")
+}
+
 func TestKillUser(t *testing.T) {
 	s := newTestServer(t)
 	admin, one, two := s.dial(), s.dial(), s.dial()
