@@ -37,7 +37,7 @@ type users struct {
 	table  *userTable      // guarded by making: the last one made
 	told   map[string]bool // guarded by making: the users of which a warning was logged
 
-	kept uint64 // watchUsers' own: the revision in the file
+	kept *system.Users // watchUsers' own: what is in the file
 }
 
 // userTable is a system.Users ready for use. It never changes.
@@ -70,7 +70,7 @@ func (u *users) init(commands []spec.Command, password string, last *system.User
 		hash := acl.HashOf([]byte(password))
 		u.local = &hash
 	}
-	u.kept = last.At()
+	u.kept = last
 	u.raw.Store(last)
 }
 

@@ -324,6 +324,25 @@ func TestUnreadableUsers(t *testing.T) {
 	}
 }
 
+// TestForeignUsersFile: what another cluster's file says goes as soon as the node knows
+// better, also where both have seen as many changes.
+func TestForeignUsersFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.json")
+	foreign := &system.Users{Revision: 1, List: []system.User{{Name: "theirs", Rules: "on\nnopass", Born: 1}}}
+	if err := writeUsers(path, foreign); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	s := New(Options{UsersFile: path, Logger: slog.New(slog.DiscardHandler)}, f, f.machine)
+	s.users.learn(&system.Users{Revision: 1, List: []system.User{{Name: "ours", Rules: "on", Born: 1}}})
+	s.users.settle()
+	s.keepUsers(s.accounts().raw)
+	kept, err := lastUsers(path)
+	if err != nil || len(kept.List) != 1 || kept.List[0].Name != "ours" {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+}
+
 // TestLetInEarly: who was let in without a password by what a node knew last has to give
 // one, even if the node has heard of the password before it has caught up.
 func TestLetInEarly(t *testing.T) {

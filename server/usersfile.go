@@ -55,14 +55,14 @@ func lastUsers(path string) (*system.Users, error) {
 
 // keepUsers writes the file, if it is not the same as before.
 func (s *Server) keepUsers(u *system.Users) {
-	if s.opts.UsersFile == "" || u.At() == s.users.kept {
+	if s.opts.UsersFile == "" || u.Equal(s.users.kept) {
 		return
 	}
 	if err := writeUsers(s.opts.UsersFile, u); err != nil {
 		s.log.Warn("the users cannot be kept beside the log; they are in the log all the same", "error", err)
 		return
 	}
-	s.users.kept = u.At()
+	s.users.kept = u
 }
 
 // writeUsers replaces the file, all or nothing.

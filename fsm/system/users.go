@@ -59,6 +59,14 @@ func (u *Users) At() uint64 {
 	return u.Revision
 }
 
+// Equal says whether both are the same users at the same revision.
+func (u *Users) Equal(o *Users) bool {
+	if u == nil || o == nil {
+		return u.At() == o.At()
+	}
+	return u.Revision == o.Revision && slices.Equal(u.List, o.List)
+}
+
 // Users returns the users, nil where no user was ever changed.
 func (s *State) Users() *Users {
 	if s == nil {
