@@ -199,11 +199,13 @@ func (g *segment) permittedStill(it *item) error {
 	if it.txn == nil {
 		return g.s.permitted(it.decl, it.args)
 	}
+	a := g.s.account
 	for i := range it.txn.queue {
-		if q := &it.txn.queue[i]; q.cmd == nil {
-			if err := g.s.permittedAtExec(g.s.account, q); err != nil {
-				return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
-			}
+		q := &it.txn.queue[i]
+		if q.cmd != nil {
+			a = g.s.foreseeUser(a, q)
+		} else if err := g.s.permittedAtExec(a, q); err != nil {
+			return resp.Error("EXECABORT Transaction discarded because of: " + textOf(err))
 		}
 	}
 	return nil
@@ -222,11 +224,14 @@ func (g *segment) deny(it *item, err error) {
 // must see it, so it needs a barrier of its own. The leader does not ask who the
 // client is, so what this node knows of that must be up to date.
 func (g *segment) forward(it *item) {
-	if _, err := g.s.srv.rep.FollowerBarrier(g.s.ctx); err == nil {
-		if err := g.permittedStill(it); err != nil {
-			g.deny(it, err)
-			return
-		}
+	var other *system.NotLeaderError // of a node that has diverged: it hears of the users all the same
+	if _, err := g.s.srv.rep.FollowerBarrier(g.s.ctx); err != nil && !errors.As(err, &other) {
+		g.fail(it, err)
+		return
+	}
+	if err := g.permittedStill(it); err != nil {
+		g.deny(it, err)
+		return
 	}
 	args := it.args
 	if it.txn != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
 )
 
 // follower makes the server follow node2, which is a server of its own.
@@ -219,5 +220,17 @@ func TestWatchOutlastsTheChangeOfLeader(t *testing.T) {
 		localDo(t, here, strings.Fields(tt.between)...)
 		c.roundTrip(inline("MULTI", "SET foo mine", "EXEC"), "+OK\r\n+QUEUED\r\n"+tt.want)
 		localDo(t, here, "DEL", "foo")
+	}
+}
+
+// TestForwardWithoutBarrier: what a follower cannot make sure that its client may still
+// do is not done, though the leader would do it.
+func TestForwardWithoutBarrier(t *testing.T) {
+	here, leader := follower(t)
+	here.fake.set(func(f *fake) { f.barrierErr = system.ErrNoLeader })
+	const down = "-" + string(resp.ErrClusterDown) + "\r\n"
+	here.dial().roundTrip(inline("FLUSHALL", "MULTI", "FLUSHALL", "EXEC"), down+"+OK\r\n+QUEUED\r\n"+down)
+	if got := leader.fake.takeSizes(); len(got) != 0 {
+		t.Errorf("the leader did %v", got)
 	}
 }

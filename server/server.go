@@ -143,7 +143,8 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 	s.sessions.init()
 	last, err := lastUsers(o.UsersFile)
 	if err != nil {
-		s.log.Error("the users that were in force last cannot be read; those in the log are in force once this node has caught up", "error", err)
+		s.log.Error("the users that were in force last cannot be read; nobody is let in before this node has caught up with the log, which has them", "file", o.UsersFile, "error", err)
+		last = nobodyYet
 	}
 	s.users.init(s.catalog.all, o.RequirePass, last)
 	m.OnUsers(s.users.learn)

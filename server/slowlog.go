@@ -85,22 +85,31 @@ func (l *slowlog) trimLocked() {
 	}
 }
 
-// hideSecrets leaves passwords out of a command.
+// hideSecrets leaves passwords out of a command, also of one that was refused.
 func hideSecrets(args [][]byte) [][]byte {
-	from, to := 0, 0
+	shown, copied := args, false
+	hide := func(from, to int) {
+		if !copied {
+			shown, copied = slices.Clone(args), true
+		}
+		for i := from; i < min(to, len(args)); i++ {
+			shown[i] = []byte("(redacted)")
+		}
+	}
 	switch name := upper(args[0]); {
 	case name == "AUTH":
-		from, to = 1, len(args)
+		hide(1, len(args))
 	case name == "HELLO":
-		for i, a := range args {
-			if upper(a) == "AUTH" {
-				from, to = i+1, min(i+3, len(args))
+		for i := 1; i < len(args); i++ {
+			if upper(args[i]) == "AUTH" {
+				hide(i+1, i+3)
+				i += 2
 			}
 		}
 	case name == "ACL" && len(args) > 2:
 		switch upper(args[1]) {
 		case "SETUSER":
-			from, to = 2, len(args) // as Redis, which hides the name too
+			hide(2, len(args)) // as Redis, which hides the name too
 		case "DRYRUN":
 			if len(args) > 3 {
 				return append(slices.Clone(args[:3]), hideSecrets(args[3:])...)
@@ -109,25 +118,18 @@ func hideSecrets(args [][]byte) [][]byte {
 	case name == "MIGRATE":
 		for i := 6; i < len(args) && upper(args[i]) != "KEYS"; i++ {
 			if word := upper(args[i]); word == "AUTH" || word == "AUTH2" {
-				from, to = i+1, min(i+1+len(word)-3, len(args))
+				hide(i+1, i+1+len(word)-3)
 				break
 			}
 		}
-	case name == "CONFIG" && len(args) > 3:
-		for i := 2; i+1 < len(args); i += 2 {
+	case name == "CONFIG":
+		for i := 2; i < len(args); i++ {
 			if upper(args[i]) == "REQUIREPASS" {
-				from, to = i+1, i+2
+				hide(i+1, i+2)
 			}
 		}
 	}
-	if from == to {
-		return args
-	}
-	args = slices.Clone(args)
-	for i := from; i < to; i++ {
-		args[i] = []byte("(redacted)")
-	}
-	return args
+	return shown
 }
 
 // shorten copies what an entry shows of a command.

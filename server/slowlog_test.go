@@ -57,6 +57,12 @@ func TestSlowlogHidesAndShortens(t *testing.T) {
 		"HELLO 3 AUTH u p SETNAME n":  "HELLO 3 AUTH (redacted) (redacted) SETNAME n",
 		"CONFIG SET timeout 1":        "CONFIG SET timeout 1",
 		"config set requirepass word": "config set requirepass (redacted)",
+		// Refused, or done twice, and secrets all the same.
+		"HELLO 3 AUTH a p AUTH b q":              "HELLO 3 AUTH (redacted) (redacted) AUTH (redacted) (redacted)",
+		"HELLO 3 AUTH auth auth SETNAME n":       "HELLO 3 AUTH (redacted) (redacted) SETNAME n",
+		"HELLO AUTH u":                           "HELLO AUTH (redacted)",
+		"CONFIG SET requirepass a requirepass b": "CONFIG SET requirepass (redacted) requirepass (redacted)",
+		"CONFIG SET timeout requirepass a":       "CONFIG SET timeout requirepass (redacted)",
 	} {
 		if got := strings.Join(shorten(hideSecrets(fields(in))), " "); got != want {
 			t.Errorf("%s: got %s", in, got)

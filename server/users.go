@@ -37,7 +37,7 @@ type users struct {
 	table  *userTable      // guarded by making: the last one made
 	told   map[string]bool // guarded by making: the users of which a warning was logged
 
-	kept uint64 // watchUsers' own: the revision in the file
+	kept *system.Users // watchUsers' own: what is in the file
 }
 
 // userTable is a system.Users ready for use. It never changes.
@@ -70,7 +70,7 @@ func (u *users) init(commands []spec.Command, password string, last *system.User
 		hash := acl.HashOf([]byte(password))
 		u.local = &hash
 	}
-	u.kept = last.At()
+	u.kept = last
 	u.raw.Store(last)
 }
 
@@ -167,7 +167,7 @@ func (s *Server) makeTableLocked(raw *system.Users) *userTable {
 			user, _ = user.Modify([]string{"resetpass", "#" + u.local.String()}) // right by its form
 		}
 		t.byName[defaultUser] = &account{User: user}
-	} else if u.local != nil && !slices.Contains(t.byName[defaultUser].Passwords(), *u.local) && !u.told[defaultUser] {
+	} else if u.local != nil && raw != nobodyYet && !slices.Contains(t.byName[defaultUser].Passwords(), *u.local) && !u.told[defaultUser] {
 		u.told[defaultUser] = true
 		s.log.Warn("--requirepass is not used: the cluster has its own password for the default user (CONFIG SET requirepass or ACL SETUSER default changes it)")
 	}
@@ -209,13 +209,20 @@ func (s *Server) watchUsers() {
 			}
 		}
 		t := s.accounts()
-		for _, one := range s.sessions.all() {
-			if a := one.about.account.Load(); !a.same(t.byName[a.Name]) && !one.about.spared.Load() {
-				one.kill()
-			}
-		}
+		s.cutGone(t)
 		if settled {
 			s.keepUsers(t.raw)
+		}
+	}
+}
+
+// cutGone closes the connections of users that are gone as of t. Who has come meanwhile
+// as a user made since is looked at by what is newer than that.
+func (s *Server) cutGone(t *userTable) {
+	for _, one := range s.sessions.all() {
+		a := one.about.account.Load()
+		if !a.same(t.byName[a.Name]) && !a.same(s.accounts().byName[a.Name]) && !one.about.spared.Load() {
+			one.kill()
 		}
 	}
 }
@@ -391,9 +398,11 @@ func (s *Session) changeUsers(edit func(t *userTable) ([]system.UserChange, erro
 		switch text := strings.TrimSuffix(string(reply), "\r\n"); {
 		case text == "+OK":
 			if _, self, _ := s.srv.rep.Leader(); !self {
-				_, err = s.srv.rep.FollowerBarrier(s.ctx)
+				if _, err := s.srv.rep.FollowerBarrier(s.ctx); err != nil {
+					return system.ErrUnknownOutcome // it is done, and not here: nobody may be told that it is not
+				}
 			}
-			return err
+			return nil
 		case text != "-ERR "+system.ErrUsersChanged.Error():
 			return resp.Error(strings.TrimPrefix(text, "-"))
 		}
@@ -417,17 +426,25 @@ func (s *Server) logUsers(args [][]byte) ([]byte, error) {
 	return o.results[0].reply, o.results[0].err
 }
 
-// Authenticate says whether an HTTP client's user and password are right.
-func (s *Server) Authenticate(user, password, client string) bool {
+// Authenticate says which of the logins that an HTTP client's words may mean is right.
+// Where none is, what is logged is the first one's name if there is such a user, else the
+// last one's: the first may be the beginning of a password.
+func (s *Server) Authenticate(client string, logins ...system.Login) (user string, ok bool) {
 	s.awaitUsers()
-	_, ok := s.knows([]byte(user), []byte(password))
-	if !ok {
-		s.users.log.Add(acl.Entry{
-			Reason: acl.DeniedAuth, Context: "toplevel", Object: "HTTP", User: user[:min(len(user), shownObject)],
-			At: s.now(), Client: "addr=" + client + " http",
-		})
+	for _, l := range logins {
+		if _, ok := s.knows([]byte(l.User), []byte(l.Password)); ok {
+			return l.User, true
+		}
 	}
-	return ok
+	meant := logins[0].User
+	if s.accounts().byName[meant] == nil {
+		meant = logins[len(logins)-1].User
+	}
+	s.users.log.Add(acl.Entry{
+		Reason: acl.DeniedAuth, Context: "toplevel", Object: "HTTP", User: meant[:min(len(meant), shownObject)],
+		At: s.now(), Client: "addr=" + client + " http",
+	})
+	return "", false
 }
 
 // Open says whether clients need no password: they are the default user then.

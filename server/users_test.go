@@ -24,6 +24,12 @@ const (
 	ok    = "+OK\r\n"
 )
 
+// lets says whether HTTP lets a user in.
+func (s *Server) lets(user, password string) bool {
+	_, ok := s.Authenticate("192.0.2.1:1", system.Login{User: user, Password: password})
+	return ok
+}
+
 func noCommand(name string) string {
 	return "-NOPERM this user has no permissions to run the '" + name + "' command\r\n"
 }
@@ -59,6 +65,16 @@ func TestDeleteUser(t *testing.T) {
 	old.roundTrip("AUTH gone x\r\n", ok)
 	admin.roundTrip(inline("MULTI", "ACL DELUSER gone", "ACL SETUSER gone on nopass +@all", "EXEC"), ok+"+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n"+ok)
 	old.expectEOF()
+}
+
+// TestUserMadeMeanwhile: who came as a user made after the users were looked at stays.
+func TestUserMadeMeanwhile(t *testing.T) {
+	s := newTestServer(t)
+	before := s.accounts()
+	c := s.dial()
+	c.roundTrip(inline("ACL SETUSER u on nopass +@all", "AUTH u x"), ok+ok)
+	s.cutGone(before)
+	c.roundTrip("ACL WHOAMI\r\n", "$1\r\nu\r\n")
 }
 
 func TestKillUser(t *testing.T) {
@@ -98,6 +114,25 @@ func TestUsersOnFollower(t *testing.T) {
 	}
 }
 
+// lonely is a follower that loses its leader once that has done what it was asked.
+type lonely struct{ *fake }
+
+func (l lonely) Forward(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
+	defer l.set(func(f *fake) { f.barrierErr = system.ErrNoLeader })
+	return l.fake.Forward(ctx, c, args)
+}
+
+// TestChangeNotSeenHere: what the leader has done is not called undone by a follower that
+// cannot catch up with it.
+func TestChangeNotSeenHere(t *testing.T) {
+	here, leader := follower(t)
+	here.rep = lonely{here.fake}
+	here.dial().roundTrip("ACL SETUSER u on >pw\r\n", "-"+string(resp.ErrUnknown)+"\r\n")
+	if !leader.lets("u", "pw") {
+		t.Error("the leader has not done it")
+	}
+}
+
 // behind is a follower that learns of a change of users only by a barrier.
 type behind struct {
 	*fake
@@ -121,6 +156,7 @@ func TestFollowerBehind(t *testing.T) {
 		{"what is left", "-dbsize", "GET k", "$-1\r\n"},
 		{"a forwarded write", "-flushall", "FLUSHALL", noCommand("flushall")},
 		{"a transaction", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
+		{"a transaction that makes it the user's", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
 		{"the user", "", "GET k", ""}, // cut, with or without NOAUTH before
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -155,10 +191,17 @@ func TestFollowerBehind(t *testing.T) {
 				}
 			}}
 			c := here.dial()
-			c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
-			if tt.in == "EXEC" {
+			switch {
+			case strings.Contains(tt.name, "makes it"):
+				c.roundTrip(inline("READONLY"), ok)
+				c.send(inline("MULTI", "AUTH u x", "GET k"))
+				c.expect(ok + "+QUEUED\r\n+QUEUED\r\n")
+			case tt.in == "EXEC":
+				c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
 				c.send(inline("MULTI", "GET k"))
 				c.expect(ok + "+QUEUED\r\n")
+			default:
+				c.roundTrip(inline("AUTH u x", "READONLY"), ok+ok)
 			}
 			armed = true
 			c.send(inline(tt.in))
@@ -219,7 +262,7 @@ func TestRestartedNode(t *testing.T) {
 	if s.Open() || s.Denies("192.0.2.7:1") {
 		t.Error("without the log anybody is let in")
 	}
-	if !s.Authenticate("u", "pw", "") || s.Authenticate("u", "other", "") {
+	if !s.lets("u", "pw") || s.lets("u", "other") {
 		t.Error("u is not known")
 	}
 	s.users.learn(&system.Users{Revision: 1}) // of the log that is replayed
@@ -227,7 +270,7 @@ func TestRestartedNode(t *testing.T) {
 		t.Error("what was once is in force again")
 	}
 	s.users.learn(&system.Users{Revision: 3, List: []system.User{{Name: "v", Rules: "on\nnopass", Born: 3}}})
-	if s.Authenticate("u", "pw", "") || !s.Authenticate("v", "", "") {
+	if s.lets("u", "pw") || !s.lets("v", "") {
 		t.Error("what is newer is not in force")
 	}
 	// Who was let in early has to give a password as soon as the node knows of one.
@@ -246,16 +289,57 @@ func TestRestartedNode(t *testing.T) {
 	s.users.known = make(chan struct{})
 	s.users.learn(&system.Users{Revision: 2}) // a recovered cluster
 	s.users.settle()
-	if !s.Open() || s.Authenticate("v", "", "") {
+	if !s.Open() || s.lets("v", "") {
 		t.Error("what the cluster has is not in force")
 	}
+}
+
+// TestUnreadableUsers: a node that cannot read what was in force lets nobody in, whatever
+// it finds in an old snapshot, until it has caught up; then the file is right again.
+func TestUnreadableUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.json")
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	New(Options{UsersFile: path, Logger: slog.New(slog.NewTextHandler(&log, nil))}, f, f.machine)
+	f := newFake(t)
+	s := New(Options{UsersFile: path, RequirePass: "flag", Logger: slog.New(slog.NewTextHandler(&log, nil))}, f, f.machine)
 	if !strings.Contains(log.String(), "cannot be read") {
 		t.Errorf("log: %s", log.String())
+	}
+	s.started = s.started.Add(-newcomersWait)
+	users := &system.Users{Revision: 1, List: []system.User{{Name: "default", Rules: "on\nnopass\n+@all", Born: 1}}}
+	s.users.learn(users)
+	session := newSession(s, nil)
+	if s.Open() || s.lets("default", "") || s.lets("default", "flag") || !session.needsPassword() {
+		t.Error("somebody is let in")
+	}
+	s.users.settle()
+	if !s.Open() || !session.refreshUser() || session.needsPassword() {
+		t.Error("what the cluster has is not in force")
+	}
+	s.keepUsers(s.accounts().raw)
+	if kept, err := lastUsers(path); err != nil || kept.At() != 1 {
+		t.Errorf("the file: %v, %v", kept, err)
+	}
+}
+
+// TestForeignUsersFile: what another cluster's file says goes as soon as the node knows
+// better, also where both have seen as many changes.
+func TestForeignUsersFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.json")
+	foreign := &system.Users{Revision: 1, List: []system.User{{Name: "theirs", Rules: "on\nnopass", Born: 1}}}
+	if err := writeUsers(path, foreign); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	s := New(Options{UsersFile: path, Logger: slog.New(slog.DiscardHandler)}, f, f.machine)
+	s.users.learn(&system.Users{Revision: 1, List: []system.User{{Name: "ours", Rules: "on", Born: 1}}})
+	s.users.settle()
+	s.keepUsers(s.accounts().raw)
+	kept, err := lastUsers(path)
+	if err != nil || len(kept.List) != 1 || kept.List[0].Name != "ours" {
+		t.Errorf("kept %v, %v", kept, err)
 	}
 }
 
@@ -332,6 +416,28 @@ func TestLocalUser(t *testing.T) {
 	}
 }
 
+// TestTokenOfEither: of a token that may be one of two things, only what is neither is
+// logged, and under a name that is none of the secret's.
+func TestTokenOfEither(t *testing.T) {
+	s := newTestServer(t)
+	s.dial().roundTrip(inline("ACL SETUSER u on >x", "ACL SETUSER default >pa:ss"), ok+ok)
+	try := func(user, password string) string {
+		who, _ := s.Authenticate("192.0.2.1:1", system.Login{User: user, Password: password}, system.Login{User: defaultUser, Password: user + ":" + password})
+		return who
+	}
+	if try("u", "x") != "u" || try("pa", "ss") != defaultUser || s.users.log.Latest(1) != nil {
+		t.Errorf("right ones are refused, or logged: %v", s.users.log.Latest(9))
+	}
+	for _, tt := range []struct{ user, password, logged string }{{"u", "y", "u"}, {"pa", "sss", defaultUser}} {
+		if who := try(tt.user, tt.password); who != "" {
+			t.Errorf("%v is let in as %q", tt, who)
+		}
+		if e := s.users.log.Latest(1); len(e) != 1 || e[0].User != tt.logged || e[0].Count != 1 {
+			t.Errorf("%v: logged %v", tt, e)
+		}
+	}
+}
+
 // TestSecretsAreNowhere sends secrets in every way there is, and looks for them
 // wherever something can be read.
 func TestSecretsAreNowhere(t *testing.T) {
@@ -356,7 +462,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 		"ACL DRYRUN bob AUTH s3cret-dry", "ACL DRYRUN bob CONFIG SET requirepass s3cret-dry",
 		"MIGRATE h 1 k 0 1 AUTH s3cret-migrate", "MIGRATE h 1 k 0 1 COPY AUTH2 u s3cret-migrate KEYS k",
 		"MULTI\r\nAUTH bob s3cret-bob\r\nACL SETUSER bob >s3cret-multi\r\nEXEC")
-	s.Authenticate("bob", "s3cret-http", "192.0.2.1:1")
+	s.Authenticate("192.0.2.1:1", system.Login{User: "bob", Password: "s3cret-http"})
+	// As a token that may be either, mistyped.
+	s.Authenticate("192.0.2.1:1", system.Login{User: "s3cret-to", Password: "ken"}, system.Login{User: "default", Password: "s3cret-to:ken"})
 	var seen strings.Builder
 	for _, words := range []string{"INFO all", "INFO everything", "CONFIG GET *", "SLOWLOG GET -1", "CLIENT LIST", "ACL LIST", "ACL LOG 1000", "ACL GETUSER bob", "ACL GETUSER default",
 		"COMMAND DOCS", "RAFT.STATUS", "CLUSTER NODES"} {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -13,6 +14,10 @@ import (
 // A node that has just started does not know yet what the log says, and must not let
 // anybody in who could not come in before: so it keeps, beside the log, what was in
 // force last. Nothing is lost with the file but that.
+
+// nobodyYet is in force where the file is there and cannot be read, until the node has
+// caught up: what it finds in a snapshot or hears on the way may be long over.
+var nobodyYet = &system.Users{Revision: math.MaxUint64, List: []system.User{{Name: defaultUser, Rules: "off"}}}
 
 // usersJSON is the file. Names and rules need not be text.
 type usersJSON struct {
@@ -50,14 +55,14 @@ func lastUsers(path string) (*system.Users, error) {
 
 // keepUsers writes the file, if it is not the same as before.
 func (s *Server) keepUsers(u *system.Users) {
-	if s.opts.UsersFile == "" || u.At() == s.users.kept {
+	if s.opts.UsersFile == "" || u.Equal(s.users.kept) {
 		return
 	}
 	if err := writeUsers(s.opts.UsersFile, u); err != nil {
 		s.log.Warn("the users cannot be kept beside the log; they are in the log all the same", "error", err)
 		return
 	}
-	s.users.kept = u.At()
+	s.users.kept = u
 }
 
 // writeUsers replaces the file, all or nothing.

@@ -20,6 +20,9 @@ type User struct {
 	Born uint64
 }
 
+// Login is a user's name and password, as a client gives them.
+type Login struct{ User, Password string }
+
 // Users are all users that were ever changed and are still there. They never change.
 type Users struct {
 	Revision uint64 // raised with each change
@@ -54,6 +57,14 @@ func (u *Users) At() uint64 {
 		return 0
 	}
 	return u.Revision
+}
+
+// Equal says whether both are the same users at the same revision.
+func (u *Users) Equal(o *Users) bool {
+	if u == nil || o == nil {
+		return u.At() == o.At()
+	}
+	return u.Revision == o.Revision && slices.Equal(u.List, o.List)
 }
 
 // Users returns the users, nil where no user was ever changed.

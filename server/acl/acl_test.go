@@ -437,3 +437,21 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+// TestRulesAreReadFast: a long list of rules is read in no time, as all clients of all nodes wait
+// for it. (At about 0.1 s the bound leaves room for any machine; it took a minute.)
+func TestRulesAreReadFast(t *testing.T) {
+	words := []string{"on", "~*"}
+	for i := range maxRules / 2 {
+		words = append(words, fmt.Sprintf("+get|%d", i))
+	}
+	start := time.Now()
+	u := user(t, words...)
+	again, err := commands.Load("u", u.Rules())
+	if err != nil || !slices.Equal(again.Rules(), u.Rules()) || len(u.Rules()) < maxRules/2 {
+		t.Errorf("%d rules, read again %d, %v", len(u.Rules()), len(again.Rules()), err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

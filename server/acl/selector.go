@@ -2,6 +2,7 @@ package acl
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -165,7 +166,8 @@ func (s *selector) addChannels(pattern string) error {
 const maxRules = 4096
 
 // addCommands takes +x or -x. What the new rule makes meaningless is left out, the
-// rule itself too where it changes nothing.
+// rule itself too where it changes nothing. Only where rules are left out is all that is
+// left gone through: every node waits while it reads a user's rules.
 func (s *selector) addCommands(c *Commands, op string) error {
 	rule, err := c.canonical(op)
 	if err != nil {
@@ -174,18 +176,28 @@ func (s *selector) addCommands(c *Commands, op string) error {
 	if len(s.rules) >= maxRules {
 		return errTooMany
 	}
-	wanted := c.grant(s.fromAll, append(slices.Clone(s.rules), rule))
-	if rule[1] != '@' && s.equal(&wanted) {
+	wanted := s.granted.clone()
+	changes := c.apply(&wanted, rule)
+	c.complete(&wanted, s.fromAll)
+	if rule[1] != '@' && !changes {
 		return nil
 	}
-	target := rule[1:]
+	target, below := rule[1:], rule[1:]+"|"
 	rest := slices.DeleteFunc(slices.Clone(s.rules), func(old string) bool {
-		return strings.EqualFold(old[1:], target) || strings.HasPrefix(old[1:], target+"|")
+		return strings.EqualFold(old[1:], target) || strings.HasPrefix(old[1:], below)
 	})
-	if without := c.grant(s.fromAll, rest); !c.mayDrop(s.fromAll, rule) || !without.equal(&wanted) {
+	keep := changes
+	if len(rest) < len(s.rules) {
+		without := c.grant(s.fromAll, rest)
+		keep = !without.equal(&wanted)
+	}
+	if keep || !c.mayDrop(s.fromAll, rule) {
 		rest = append(rest, rule)
 	}
-	s.rules, s.granted = c.tidy(s.fromAll, rest), wanted
+	if len(rest) <= len(s.rules) { // some are gone
+		rest = c.tidy(s.fromAll, rest)
+	}
+	s.rules, s.granted = rest, wanted
 	return nil
 }
 
@@ -251,11 +263,25 @@ func (c *Commands) grant(fromAll bool, rules []string) granted {
 	for _, rule := range rules {
 		c.apply(&g, rule)
 	}
+	c.complete(&g, fromAll)
+	return g
+}
+
+// complete works out every.
+func (c *Commands) complete(g *granted, fromAll bool) {
 	g.every = fromAll
 	for i := range c.list {
 		g.every = g.every && g.has(i)
 	}
-	return g
+}
+
+// clone is a copy that can be changed.
+func (g *granted) clone() granted {
+	n := granted{allowed: slices.Clone(g.allowed), every: g.every, firstArgs: maps.Clone(g.firstArgs)}
+	for i, args := range n.firstArgs {
+		n.firstArgs[i] = slices.Clip(args) // what is appended goes elsewhere
+	}
+	return n
 }
 
 // apply adds a canonical rule, and says whether that changes anything.

@@ -66,6 +66,9 @@ func (c *Commands) everything(name string) *User {
 // do more than was meant.
 func (c *Commands) Load(name string, rules []string) (*User, error) {
 	u := c.NewUser(name)
+	if all, err := u.Modify(rules); err == nil {
+		return all, nil
+	}
 	var first error
 	for _, rule := range rules {
 		next, err := u.Modify([]string{rule})

@@ -2,16 +2,19 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/raftkv/raftkv/fsm/system"
 )
 
 // Users says who may be here, and what each may do. *server.Server has it.
 type Users interface {
 	// Open says that who gives no password is the default user.
 	Open() bool
-	// Authenticate says whether a user's password is right; client is where the request
-	// came from, for the log of refusals. It takes as long whatever is wrong.
-	Authenticate(user, password, client string) bool
+	// Authenticate says which of the logins that a request may mean is right; client is
+	// where it came from, for the log of refusals. It takes as long whatever is wrong.
+	Authenticate(client string, logins ...system.Login) (user string, ok bool)
 	// Permits says whether a user may run a command; the error is Redis's.
 	Permits(user string, words ...string) error
 }
@@ -41,17 +44,18 @@ func (s *Server) authenticate(r *http.Request) (user string, ok bool) {
 		if user == "" {
 			user = defaultUser
 		}
-		return user, s.Users.Authenticate(user, pass, r.RemoteAddr)
+		return s.Users.Authenticate(r.RemoteAddr, system.Login{User: user, Password: pass})
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return defaultUser, s.Users.Open()
 	}
 	// A token with a colon may be the default user's password all the same.
-	if user, pass, both := strings.Cut(token, ":"); both && s.Users.Authenticate(user, pass, r.RemoteAddr) {
-		return user, true
+	logins := []system.Login{{User: defaultUser, Password: token}}
+	if user, pass, both := strings.Cut(token, ":"); both {
+		logins = slices.Insert(logins, 0, system.Login{User: user, Password: pass})
 	}
-	return defaultUser, s.Users.Authenticate(defaultUser, token, r.RemoteAddr)
+	return s.Users.Authenticate(r.RemoteAddr, logins...)
 }
 
 // as is h for those who may run a command that does the same.

@@ -52,11 +52,17 @@ type user struct {
 
 func (n *node) Open() bool { return n.password == "" }
 
-func (n *node) Authenticate(name, password, _ string) bool {
-	if u, ok := n.users[name]; ok {
-		return u.password == password
+func (n *node) Authenticate(_ string, logins ...system.Login) (string, bool) {
+	for _, l := range logins {
+		want, ok := n.password, l.User == "default"
+		if u, known := n.users[l.User]; known {
+			want, ok = u.password, true
+		}
+		if ok && (want == l.Password || l.User == "default" && want == "") {
+			return l.User, true
+		}
 	}
-	return name == "default" && (n.password == "" || n.password == password)
+	return "", false
 }
 
 func (n *node) Permits(name string, words ...string) error {
