@@ -22,6 +22,13 @@ func (n *Node) serving() (term uint64, ok bool) {
 	return term, r.State() == raft.Leader && n.ready.Load() == term && r.CurrentTerm() == term && !n.disk.hangs() && !n.diverged.on()
 }
 
+// Settled says, where this node leads, that everything acknowledged before its term is
+// applied here.
+func (n *Node) Settled() bool {
+	r := n.raft.Load()
+	return r == nil && n.alone() || r != nil && n.ready.Load() == r.CurrentTerm()
+}
+
 // Leader returns the leader with its announced addresses; self says whether it is
 // this node, ok is false where none is known to be alive.
 func (n *Node) Leader() (m system.Member, self, ok bool) {

@@ -130,6 +130,8 @@ func (f *fake) ReadBarrier(context.Context) (int64, error) {
 	return f.now, nil
 }
 
+func (f *fake) Settled() bool { return true }
+
 func (f *fake) FollowerBarrier(context.Context) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -19,6 +19,9 @@ type Replicator interface {
 	// here, with the leader's clock in Unix milliseconds. It works on the leader
 	// only (otherwise *system.NotLeaderError, or system.ErrNoLeader after the leader-wait).
 	ReadBarrier(ctx context.Context) (now int64, err error)
+	// Settled says, where this node leads, that everything acknowledged before it did is
+	// applied here; a ReadBarrier waits for it. It is cheap.
+	Settled() bool
 	// FollowerBarrier does the same on any node: it asks the leader for a read
 	// index and waits until it is applied here. now is the logged clock, unless
 	// this node leads.

@@ -38,10 +38,11 @@ type item struct {
 	from, to int           // a reply: where it stands in buf
 	db       int
 	proto    int
-	silent   bool // the reply is left out
-	refused  bool // it was not done, or nobody knows
-	prop     int  // the proposal that carries it, -1 for none
-	last     bool // the last of its proposal
+	silent   bool  // the reply is left out
+	denied   error // its user may not run it any more
+	refused  bool  // it was not done, or nobody knows
+	prop     int   // the proposal that carries it, -1 for none
+	last     bool  // the last of its proposal
 }
 
 // proposalBytes is how much of a pipeline goes into one proposal: more would be
@@ -147,11 +148,20 @@ func (g *segment) run() {
 		return
 	}
 	leader, self, known := g.s.srv.rep.Leader()
+	here := self || !known
+	if here && g.writes {
+		if err := g.settle(); err != nil {
+			g.s.refused = err
+			g.replies(func(it *item) { g.refuse(it, err) })
+			g.next = len(g.items)
+			return
+		}
+	}
 	ps := g.propose()
 	switch {
 	case len(ps) == 0:
-		g.replies(func(it *item) { g.exec(it, nil) })
-	case known && !self:
+		g.replies(func(it *item) { g.answer(it) })
+	case !here:
 		g.follow(leader)
 	case g.writes:
 		g.submit(ps)
@@ -159,6 +169,33 @@ func (g *segment) run() {
 		g.read(ps)
 	}
 	g.next = len(g.items)
+}
+
+// settle asks again whether the user may run what goes to the log, where this node has
+// only begun to lead: the users by which that was permitted may be older than what the
+// leader before it was told and acknowledged. It waits until that is applied here.
+func (g *segment) settle() error {
+	if g.s.remote || g.s.srv.rep.Settled() {
+		return nil
+	}
+	if _, err := g.s.srv.rep.ReadBarrier(g.s.ctx); err != nil {
+		return err
+	}
+	for i := range g.items {
+		if it := &g.items[i]; it.decl != nil || it.txn != nil && !it.txn.empty() {
+			it.denied = g.permittedStill(it)
+		}
+	}
+	return nil
+}
+
+// answer writes the reply of a command that no proposal carries.
+func (g *segment) answer(it *item) {
+	if it.denied != nil {
+		g.deny(it, it.denied)
+	} else {
+		g.exec(it, nil)
+	}
 }
 
 // replies writes the items' replies in order; data writes that of an item that is
@@ -197,6 +234,8 @@ func (g *segment) propose() (ps []system.Proposal) {
 	for i := range g.items {
 		it := &g.items[i]
 		switch {
+		case it.denied != nil:
+			open = -1
 		case it.txn != nil:
 			open = -1
 			if it.txn.empty() {
@@ -265,7 +304,7 @@ func (g *segment) submit(ps []system.Proposal) {
 	}
 	g.replies(func(it *item) {
 		if it.prop < 0 {
-			g.exec(it, nil)
+			g.answer(it)
 			return
 		}
 		switch r := &g.wait.results[it.prop]; {

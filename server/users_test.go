@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +217,80 @@ func TestFollowerBehind(t *testing.T) {
 				t.Errorf("the leader did %v", got)
 			}
 		})
+	}
+}
+
+// fresh is a node that has only begun to lead: what was acknowledged before is brought
+// by a barrier.
+type fresh struct {
+	*fake
+	settled *atomic.Bool
+	err     *atomic.Pointer[error]
+	learn   func()
+}
+
+func (f fresh) Settled() bool { return f.settled.Load() }
+
+func (f fresh) ReadBarrier(ctx context.Context) (int64, error) {
+	if err := f.err.Load(); err != nil {
+		return 0, *err
+	}
+	if !f.settled.Swap(true) {
+		f.learn()
+	}
+	return f.fake.ReadBarrier(ctx)
+}
+
+// newLeader is such a node, which does not know yet that a user may GET and DEL no more.
+func newLeader(t *testing.T) (*testServer, fresh) {
+	t.Helper()
+	s := newTestServer(t)
+	rep := fresh{fake: s.fake, settled: new(atomic.Bool), err: new(atomic.Pointer[error])}
+	rep.settled.Store(true)
+	s.dial().roundTrip(inline("ACL SETUSER u on nopass +@all ~*"), ok)
+	at := s.users.raw.Load().At()
+	user, err := s.users.commands.NewUser("u").Modify([]string{"on", "nopass", "+@all", "-get", "-del", "~*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep.learn = func() {
+		p := system.Proposal{Proto: 2}
+		change := system.UserChange{Name: "u", Rules: strings.Join(user.Rules(), "\n")}
+		p.System, p.Commands = true, []system.Command{system.UsersSet(at, change)}
+		done := make(chan string, 1)
+		p.Done = func(reply []byte, err error) { done <- fmt.Sprint(string(reply), err) }
+		s.fake.Submit([]system.Proposal{p})
+		if got := <-done; got != ok+"<nil>" {
+			t.Error(got)
+		}
+	}
+	s.rep = rep
+	return s, rep
+}
+
+// TestNewLeader: what the leader before it has taken from a user is not given by a new
+// one that has not applied that yet, to writes and what goes to the log with them.
+func TestNewLeader(t *testing.T) {
+	s, rep := newLeader(t)
+	c := s.dial()
+	c.roundTrip(inline("AUTH u x", "SET k old"), ok+ok)
+	rep.settled.Store(false)
+	lost := error(system.ErrNoLeader)
+	rep.err.Store(&lost)
+	c.roundTrip(inline("SET k never"), "-"+string(resp.ErrClusterDown)+"\r\n")
+	rep.err.Store(nil)
+	c.roundTrip(inline("SET k new", "GET k", "STRLEN k", "DEL k", "PING"),
+		ok+noCommand("get")+":3\r\n"+noCommand("del")+"+PONG\r\n")
+
+	s, rep = newLeader(t)
+	c = s.dial()
+	c.roundTrip(inline("AUTH u x", "SET k old"), ok+ok)
+	c.send(inline("MULTI", "SET k new", "DEL k"))
+	c.expect(ok + "+QUEUED\r\n+QUEUED\r\n")
+	rep.settled.Store(false)
+	c.roundTrip(inline("EXEC", "STRLEN k"), "-EXECABORT Transaction discarded because of: "+changedRules+"no permission to execute the command or subcommand\r\n:3\r\n")
+	if got := localDo(t, s, "GET", "k"); got != "$3\r\nold\r\n" {
+		t.Errorf("k is %q", got)
 	}
 }
 
