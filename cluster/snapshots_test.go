@@ -156,3 +156,20 @@ func TestFailedSnapshotGivesTheTurnUp(t *testing.T) {
 		t.Errorf("others are told %d", got)
 	}
 }
+
+// The library's snapshot is written slowly, but not while this node is rebuilt, which
+// ends only when its new state is on disk.
+func TestSnapshotOfARebuildIsNotPaced(t *testing.T) {
+	tn := newNode(t, "n1")
+	tn.run(t, "n1")
+	tn.write(t, "SET k v")
+	s := &snapshot{n: tn.Node, covers: tn.recent.applied.Load()}
+	if got := s.haste(); got != 0 {
+		t.Errorf("haste %v, want 0", got)
+	}
+	tn.rebuilding.Store(&rebuild{over: true})
+	defer tn.rebuilding.Store(nil)
+	if got := s.haste(); got != 1 {
+		t.Errorf("while it is rebuilt: haste %v, want 1", got)
+	}
+}
