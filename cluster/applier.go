@@ -223,8 +223,12 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	return nil
 }
 
-// haste is 1 once the log has grown by half of what makes the next snapshot due.
+// haste is 1 once the log has grown by half of what makes the next snapshot due, and
+// while this node is rebuilt: one that diverged serves nobody until that is written down.
 func (s *snapshot) haste() float64 {
+	if s.n.rebuilding.Load() != nil {
+		return 1
+	}
 	r := &s.n.recent
 	return 2 * float64(r.applied.Load()-s.covers) / float64(s.n.cadence.enough(r.size.Load()))
 }

@@ -103,14 +103,16 @@ func (n *Node) snapshots() {
 		if !n.cadence.due(behind, size, idle) || n.broken.Load() || !n.diverged.keeps() || n.rebuilding.Load() != nil {
 			continue
 		}
+		var err error
 		n.recent.wants.Store(true)
 		if n.cadence.pressing(behind, size) || n.myTurn() {
-			if err := n.snapshot(n.ctx, trailingLogs); err != nil && n.ctx.Err() == nil {
-				n.log.Warn("snapshot", "error", err)
-				pause(n.ctx, adminWait)
-			}
+			err = n.snapshot(n.ctx, trailingLogs)
 		}
-		n.recent.wants.Store(false)
+		n.recent.wants.Store(false) // before the pause: meanwhile it is in nobody's way
+		if err != nil && n.ctx.Err() == nil {
+			n.log.Warn("snapshot", "error", err)
+			pause(n.ctx, adminWait)
+		}
 	}
 }
 

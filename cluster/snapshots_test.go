@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -133,5 +135,41 @@ func TestSnapshotIsOvertaken(t *testing.T) {
 	r.note(400, 5)  // its own, begun before
 	if r.since() != 0 || r.size.Load() != 7 {
 		t.Errorf("%d bytes since one of %d; want 0, 7", r.since(), r.size.Load())
+	}
+}
+
+// A member whose snapshot fails is in nobody's way while it waits to try again.
+func TestFailedSnapshotGivesTheTurnUp(t *testing.T) {
+	tn := newNode(t, "n1")
+	tn.cadence = &cadence{least: 1 << 10, most: 1 << 10, idle: 1 << 10, ticks: 2, tick: time.Millisecond}
+	var log logText
+	tn.logs = &log
+	tn.run(t, "n1")
+	tn.write(t, "SET k v")
+	dir := tn.dir + "/" + snapshotDir
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	tn.write(t, "SET k "+strings.Repeat("v", 2<<10))
+	eventually(t, "a failure", func() bool { return log.count("snapshot not written") > 0 })
+	if got := tn.recent.state(); got != noSnapshot { // it would be for the whole of adminWait
+		t.Errorf("others are told %d", got)
+	}
+}
+
+// The library's snapshot is written slowly, but not while this node is rebuilt, which
+// ends only when its new state is on disk.
+func TestSnapshotOfARebuildIsNotPaced(t *testing.T) {
+	tn := newNode(t, "n1")
+	tn.run(t, "n1")
+	tn.write(t, "SET k v")
+	s := &snapshot{n: tn.Node, covers: tn.recent.applied.Load()}
+	if got := s.haste(); got != 0 {
+		t.Errorf("haste %v, want 0", got)
+	}
+	tn.rebuilding.Store(&rebuild{over: true})
+	defer tn.rebuilding.Store(nil)
+	if got := s.haste(); got != 1 {
+		t.Errorf("while it is rebuilt: haste %v, want 1", got)
 	}
 }

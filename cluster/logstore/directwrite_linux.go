@@ -89,6 +89,13 @@ func aligned(size int) []byte {
 	return b[skip : skip+size : skip+size]
 }
 
+// release gives back what only writing needs. All that was written is on disk, so it
+// does not matter what closing the file says.
+func (w *directWriter) release() {
+	_ = w.close()
+	*w = directWriter{useless: true}
+}
+
 func (w *directWriter) close() error {
 	if w.file == nil {
 		return nil

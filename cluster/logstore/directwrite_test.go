@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/hashicorp/raft"
 )
 
 // TestAppendsReadBack appends to a file of zeroes as the log does, with appends of all
@@ -84,5 +86,38 @@ func TestAppendsWhereDirectWritesAreRefused(t *testing.T) {
 	got := make([]byte, 21)
 	if _, err := f.ReadAt(got, 0); err != nil || string(got) != "one\x00\x00\x00\x00\x00two\x00\x00\x00\x00\x00three" {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestOnlyTheNewestSegmentKeepsABuffer: a long log has many full segments, which need
+// neither a buffer nor a second open file; what is written to them is there all the same.
+func TestOnlyTheNewestSegmentKeepsABuffer(t *testing.T) {
+	o := smallSegments()
+	s, _ := newSegments(t, o)
+	const entries = 40
+	for i := range uint64(entries) {
+		logs := testEntries(i+1, i+1)
+		logs[0].Data = bytes.Repeat([]byte{byte(i)}, 20<<10)
+		check(t, s.StoreLogs(logs))
+	}
+	kept := 0
+	for _, seg := range s.segs {
+		if d := &seg.file.(*osFile).direct; d.buf != nil || d.file != nil {
+			kept++
+		}
+	}
+	if len(s.segs) < 5 || kept > 1 {
+		t.Errorf("%d of %d segments keep what only appends need", kept, len(s.segs))
+	}
+	next := uint64(1)
+	check(t, s.Each(0, func(l *raft.Log) error {
+		if l.Index != next || !bytes.Equal(l.Data, bytes.Repeat([]byte{byte(next - 1)}, 20<<10)) {
+			t.Errorf("entry %d in place of %d, or with other data", l.Index, next)
+		}
+		next++
+		return nil
+	}))
+	if next != entries+1 {
+		t.Errorf("%d entries are there", next-1)
 	}
 }

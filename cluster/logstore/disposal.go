@@ -107,8 +107,11 @@ func (e *errand) rest(long time.Duration) bool {
 // remove cuts a file down from its end and then takes its name away. rest says whether
 // to go on step by step.
 func (d *disposal) remove(path string, rest func(time.Duration) bool) error {
-	err := d.cut(path, rest)
-	return errors.Join(gone(err), gone(d.disk.remove(path)))
+	failed := gone(d.cut(path, rest))
+	if err := gone(d.disk.remove(path)); err != nil {
+		return errors.Join(failed, err)
+	}
+	return nil // it is gone, and so what cutting it down came to
 }
 
 func (d *disposal) cut(path string, rest func(time.Duration) bool) error {

@@ -86,6 +86,29 @@ func TestDisposalFails(t *testing.T) {
 	}
 }
 
+// A file that cannot be cut down, as where a full disk has no room for what that takes,
+// goes whole; nobody is told of a failure, which would end the node.
+func TestDisposalOfWhatCannotBeCut(t *testing.T) {
+	d := newMemDisk()
+	f, err := d.create("a")
+	check(t, err)
+	_, err = f.WriteAt(make([]byte, 100), 0)
+	check(t, err)
+	refused := 0
+	d.before = func(_ int, what string) error {
+		if what == "truncate a" {
+			refused++
+			return errFull
+		}
+		return nil
+	}
+	waste := disposal{disk: d, step: 10, inline: true, failed: func(err error) { t.Error(err) }}
+	waste.take("a")
+	if refused != 1 || d.inodes["a"] != nil {
+		t.Errorf("tried %d times to cut it; there still: %v", refused, d.inodes["a"] != nil)
+	}
+}
+
 // Segments lose their names, durably, before anything is cut off them: a power loss
 // must not bring back a part of one.
 func TestSegmentsAreRenamedBeforeTheyAreCut(t *testing.T) {

@@ -179,6 +179,8 @@ func (f *memFile) append(b []byte, at int64) error {
 	return f.Sync()
 }
 
+func (*memFile) full() {}
+
 func (i *inode) write(b []byte, at int64) {
 	if end := int(at) + len(b); end > len(i.content) {
 		i.content = append(i.content, make([]byte, end-len(i.content))...)

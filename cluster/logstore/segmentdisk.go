@@ -39,6 +39,8 @@ type file interface {
 	// append writes b at that place, behind which there are only zeroes, and returns
 	// once it is on disk.
 	append(b []byte, at int64) error
+	// full says that nothing will be appended any more: what only that needs goes.
+	full()
 	Size() (int64, error)
 	// Truncate cuts the file to that size.
 	Truncate(size int64) error
@@ -128,6 +130,8 @@ func (f *osFile) append(b []byte, at int64) error {
 	}
 	return f.Sync()
 }
+
+func (f *osFile) full() { f.direct.release() }
 
 func (f *osFile) Close() error { return errors.Join(f.direct.close(), f.File.Close()) }
 

@@ -210,12 +210,15 @@ func (s *Segments) begin(size, room int64) (*segment, error) {
 		before = seg.end
 	}
 	size += recordHead
-	seg, err := s.spare.take(segmentStart + size + boundsRoom)
+	seg, err := s.spare.take(segmentStart + size + boundsRoom) // on an error the newest goes on
 	if err != nil {
 		if !errors.Is(err, ErrNoSpace) {
 			s.failed = err
 		}
 		return nil, err
+	}
+	if n := len(s.segs); n > 0 {
+		s.segs[n-1].file.full()
 	}
 	s.mu.Lock()
 	s.segs = append(s.segs, seg)
