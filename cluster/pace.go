@@ -18,8 +18,8 @@ const (
 	longestRest = 100 * time.Millisecond
 )
 
-// paced is a writer of much that nobody waits for, beside clients that do: after each
-// stretch of work, making what is written included, it rests. Where the machine is busy
+// paced is a writer of much that nobody waits for, or one who can (SAVE), beside clients
+// that do: after each stretch of work, making what is written included, it rests. Where the machine is busy
 // a stretch takes longer, and so does the rest. It fails once ctx has ended.
 type paced struct {
 	ctx  context.Context
