@@ -10,16 +10,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/raftkv/raftkv/tests/attack"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
 
@@ -40,7 +39,7 @@ func size(short, long int) int {
 func TestMain(m *testing.M) {
 	redis.SetLogger(silence{})
 	code := proc.Main(m)
-	table.print()
+	table.Print()
 	os.Exit(code)
 }
 
@@ -99,13 +98,14 @@ func (tg *target) attack(t *testing.T, name string, b bounds, fn func(t *testing
 		if before == 0 {
 			t.Fatal("this system does not tell how much memory a process takes")
 		}
-		other := tg.work(t, b.reads)
+		other := attack.Work(t, dial(t, tg.leader.RESP), b.reads)
 		memory := tg.watchMemory(t)
-		other.atLeast(200) // and so many while it goes on, however short it is
+		other.AtLeast(t, 200) // and so many while it goes on, however short it is
 		tried, did := fn(t)
-		other.atLeast(400)
+		other.AtLeast(t, 400)
 		peak := memory()
-		waits := other.stop()
+		other.Stop()
+		waits := other.Waits(0)
 		p99 := waits[len(waits)*99/100]
 		grown := (peak - before) >> 20
 		leader := tg.Leader()
@@ -119,89 +119,8 @@ func (tg *target) attack(t *testing.T, name string, b bounds, fn func(t *testing
 		if p99 > b.p99 {
 			t.Errorf("p99 of the other client was %s, at most %s is allowed", p99, b.p99)
 		}
-		table.add(name, tried, did, fmt.Sprintf("%d → %d MiB", before>>20, peak>>20), waits)
+		addRow(name, tried, did, fmt.Sprintf("%d → %d MiB", before>>20, peak>>20), waits)
 	})
-}
-
-// worker is the other client: it writes and reads a key, one command after the other.
-type worker struct {
-	t      *testing.T
-	ended  chan struct{}
-	ending chan struct{}
-	end    func() // once
-
-	mu    sync.Mutex
-	waits []time.Duration // guarded by mu
-}
-
-// work starts the other client, on a connection of its own that is there already.
-func (tg *target) work(t *testing.T, reads bool) *worker {
-	t.Helper()
-	c := dial(t, tg.leader.RESP)
-	c.roundTrip("SET other 12345678\r\n", "+OK\r\n")
-	w := &worker{t: t, ended: make(chan struct{}), ending: make(chan struct{})}
-	w.end = sync.OnceFunc(func() { close(w.ending) })
-	t.Cleanup(func() { // runs before the connection's end
-		w.end()
-		<-w.ended
-	})
-	go func() {
-		defer close(w.ended)
-		for i := 0; ; i++ {
-			select {
-			case <-w.ending:
-				return
-			case <-time.After(2 * time.Millisecond): // a load that leaves the machine to the attack
-			}
-			value, first, want := fmt.Sprintf("%08d", i), "GET other\r\n", "$8\r\n12345678\r\n"
-			begin := time.Now()
-			if !reads {
-				first, want = "SET other "+value+"\r\n", "+OK\r\n"
-			}
-			err := c.try(first, want)
-			wrote := time.Now()
-			if err == nil && !reads {
-				want = "$8\r\n" + value + "\r\n"
-			}
-			if err == nil {
-				err = c.try("GET other\r\n", want)
-			}
-			if err != nil {
-				t.Errorf("the other client: %v", err)
-				return
-			}
-			w.mu.Lock()
-			w.waits = append(w.waits, wrote.Sub(begin), time.Since(wrote))
-			w.mu.Unlock()
-		}
-	}()
-	return w
-}
-
-// atLeast waits until the worker has had so many replies.
-func (w *worker) atLeast(n int) {
-	w.t.Helper()
-	proc.Eventually(w.t, time.Minute, "the other client's replies", func() error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		select {
-		case <-w.ended:
-			w.t.Fatal("the other client has ended")
-		default:
-		}
-		if len(w.waits) < n {
-			return fmt.Errorf("%d of %d", len(w.waits), n)
-		}
-		return nil
-	})
-}
-
-// stop ends the worker and returns how long its commands took, the shortest first.
-func (w *worker) stop() []time.Duration {
-	w.end()
-	<-w.ended
-	slices.Sort(w.waits)
-	return w.waits
 }
 
 // resident is the memory of a node's process in bytes,
@@ -269,33 +188,16 @@ func wrapper(t *testing.T, descriptors int) string {
 	return path
 }
 
-// results are the rows of the table that is printed at the end.
-type results struct {
-	mu   sync.Mutex
-	rows [][]string // guarded by mu
+// table is printed at the end.
+var table = attack.Table{
+	Above: "The waits are another client's, a SET and a GET in turn. Leadership moved in none of those that passed.",
+	Head:  []string{"limit", "tried", "what the node did", "its memory", "p50", "p99", "max"},
 }
 
-var table results
-
-func (r *results) add(name, tried, did, memory string, waits []time.Duration) {
+// addRow puts an attack into the table.
+func addRow(name, tried, did, memory string, waits []time.Duration) {
 	at := func(percent int) string {
 		return waits[min(len(waits)-1, len(waits)*percent/100)].Round(10 * time.Microsecond).String()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.rows = append(r.rows, []string{name, tried, did, memory, at(50), at(99), waits[len(waits)-1].Round(10 * time.Microsecond).String()})
-}
-
-// print writes the table where tests are to tell what they do.
-func (r *results) print() {
-	if !testing.Verbose() || len(r.rows) == 0 {
-		return
-	}
-	fmt.Println("\nThe waits are another client's, a SET and a GET in turn. Leadership moved in none of those that passed.")
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "limit\ttried\twhat the node did\tits memory\tp50\tp99\tmax")
-	for _, row := range r.rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	w.Flush()
+	table.Add(name, tried, did, memory, at(50), at(99), at(100))
 }

@@ -31,8 +31,9 @@ func joiner(t *testing.T, id, at, token string) *proc.Node {
 	return n
 }
 
-// refused starts a node that must end with one line that has all the words.
-func refused(t *testing.T, n *proc.Node, words ...string) {
+// refused starts a node that must end with one line that has all the words, and returns
+// the last of them.
+func refused(t *testing.T, n *proc.Node, words ...string) string {
 	t.Helper()
 	n.Start()
 	if err := n.Wait(patience); err == nil {
@@ -44,26 +45,39 @@ func refused(t *testing.T, n *proc.Node, words ...string) {
 			t.Errorf("%s ended with %q, want %q", n.ID, line, word)
 		}
 	}
+	return "the joiner ends: does not admit it … " + words[len(words)-1]
 }
+
+const byJoining = "joining"
 
 // TestJoinTokens: from the first token on nobody joins by itself without one, and each
 // lets one node in, whatever member is asked, also after a restart of all.
 func TestJoinTokens(t *testing.T) {
+	t.Parallel()
 	c := proc.StartCluster(t, 3, patient...)
 	w := before(t, c)
 	follower := c.Follower()
 	first := token(t, follower) // made on a follower, counts on all
-	for _, at := range []*proc.Node{w.leader, follower} {
-		refused(t, joiner(t, "node4", at.Raft, ""), at.Raft, "a join token is needed")
-		refused(t, joiner(t, "node4", at.Raft, "raftkv-join-GUESSED"), at.Raft, "unknown here, or was used already")
+	for _, try := range []struct{ name, token, want string }{
+		{"without a token", "", "a join token is needed"},
+		{"with a guessed token", "raftkv-join-GUESSED", "unknown here, or was used already"},
+	} {
+		w.attack(t, byJoining, try.name, func(t *testing.T) (_, did string) {
+			for _, at := range []*proc.Node{w.leader, follower} {
+				did = refused(t, joiner(t, "node4", at.Raft, try.token), at.Raft, try.want)
+			}
+			return "raftkv --join, at the leader and at a follower", did
+		})
 	}
 	logged(t, w.leader, "a node that asks to join was turned away", "node=node4")
-	w.unmoved(t)
 
 	n4 := joiner(t, "node4", follower.Raft, first).Start()
 	c.Add(n4)
 	c.WaitVoters(4)
-	refused(t, joiner(t, "node5", w.leader.Raft, first), "unknown here, or was used already")
+	w = w.again(t)
+	w.attack(t, byJoining, "with a used token", func(t *testing.T) (string, string) {
+		return "the token of a node that is in, by a fresh node", refused(t, joiner(t, "node5", w.leader.Raft, first), "unknown here, or was used already")
+	})
 
 	// An expired one; the clock of the log decides, so one waits for that.
 	second := token(t, w.leader, 1)
@@ -75,7 +89,10 @@ func TestJoinTokens(t *testing.T) {
 		}
 		return nil
 	})
-	refused(t, joiner(t, "node5", w.leader.Raft, second), "has expired")
+	w.attack(t, byJoining, "with an expired token", func(t *testing.T) (string, string) {
+		return "a token of one second, two seconds later", refused(t, joiner(t, "node5", w.leader.Raft, second), "has expired")
+	})
+	w.left()
 
 	// A restart of all forgets neither the need nor the tokens, and a snapshot neither.
 	third := token(t, w.leader)
@@ -90,7 +107,8 @@ func TestJoinTokens(t *testing.T) {
 	}
 	c.WaitVoters(4)
 	leader := c.Leader()
-	refused(t, joiner(t, "node5", leader.Raft, ""), "a join token is needed")
+	did := refused(t, joiner(t, "node5", leader.Raft, ""), "a join token is needed")
+	table.Add(byJoining, "without a token, after a restart", "kill -9 of all nodes, then raftkv --join", did, "–", "–")
 	n5 := joiner(t, "node5", leader.Raft, third).Start()
 	c.Add(n5)
 	c.WaitVoters(5)
@@ -128,19 +146,26 @@ func noSecrets(t *testing.T, c *proc.Cluster, tokens ...string) {
 
 // TestATokenWithTLS: both are needed, the certificate and the token.
 func TestATokenWithTLS(t *testing.T) {
+	t.Parallel()
 	a, foreign := certs(t), certs(t)
 	c := a.cluster(t)
 	w := before(t, c)
 	secret := token(t, w.leader)
-	stranger := joiner(t, "node4", w.leader.Raft, secret)
-	stranger.Flags = append(stranger.Flags, foreign.flags("node4")...)
-	stranger.Start()
-	logged(t, stranger, "not admitted to a cluster yet", "is not accepted")
-	stranger.Kill()
-	uninvited := joiner(t, "node4", w.leader.Raft, "")
-	uninvited.Flags = append(uninvited.Flags, a.flags("node4")...)
-	refused(t, uninvited, "a join token is needed")
-	w.unmoved(t)
+	const where = "joining, TLS"
+	w.attack(t, where, "a good token and a foreign certificate", func(t *testing.T) (string, string) {
+		stranger := joiner(t, "node4", w.leader.Raft, secret)
+		stranger.Flags = append(stranger.Flags, foreign.flags("node4")...)
+		stranger.Start()
+		logged(t, stranger, "not admitted to a cluster yet", "is not accepted")
+		stranger.Kill()
+		return "raftkv --join", "does not let it in; the token stays unspent"
+	})
+	w.attack(t, where, "a good certificate and no token", func(t *testing.T) (string, string) {
+		uninvited := joiner(t, "node4", w.leader.Raft, "")
+		uninvited.Flags = append(uninvited.Flags, a.flags("node4")...)
+		return "raftkv --join", refused(t, uninvited, "a join token is needed")
+	})
+	w.left()
 	n := a.node(t, "node4", append(patient, "--join", w.leader.Raft, "--join-token", secret)...).Start()
 	c.Add(n)
 	c.WaitVoters(4)
@@ -148,6 +173,7 @@ func TestATokenWithTLS(t *testing.T) {
 
 // TestATokenOnAFreshNode: the first thing that a cluster ever does may be a token.
 func TestATokenOnAFreshNode(t *testing.T) {
+	t.Parallel()
 	n1 := proc.NewNode(t, "node1", patient...).Start().WaitReady(patience)
 	none := n1.MustDo("RAFT.TOKEN", "LIST").(map[any]any)
 	if none["required"] != "no" || len(none["tokens"].([]any)) != 0 {

@@ -1,6 +1,8 @@
-// Package security tests what strangers can do to a cluster: real processes, raw
-// sockets, and certificates and tokens that do not fit. After each attempt the same
-// node must lead and all data be there.
+// Package security tests what strangers can do to a cluster, and what users can who may
+// do little: real processes, raw sockets, certificates, tokens and passwords that do not
+// fit. After each attempt on a cluster the same node must lead in the same term, all data
+// be there, and another client must have gone on writing. With -v it prints what was tried
+// and what came of it. Most tests run beside each other: they wait more than they work.
 package security
 
 import (
@@ -11,12 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/raftkv/raftkv/tests/attack"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
 )
 
@@ -25,7 +29,40 @@ const patience = 30 * time.Second
 
 var ctx = context.Background()
 
-func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
+func TestMain(m *testing.M) {
+	code := proc.Main(m)
+	table.Print()
+	os.Exit(code)
+}
+
+// table has a row for each attack.
+var table = attack.Table{
+	Above: "Where a cluster is attacked another client writes and reads meanwhile, and afterwards the same node must\n" +
+		"lead in the same term, with the same members and all data.",
+	Head:    []string{"where", "attack", "tried", "what the node did", "leader", "the other client meanwhile"},
+	ByFirst: true,
+}
+
+// alone runs an attack on what is no cluster whose leader could move. fn says in words
+// what was tried, and what came of it.
+func alone(t *testing.T, where, name string, fn func(t *testing.T) (tried, did string)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		row := []string{where, name, "", "", "–", "–"}
+		defer addRow(t, row)
+		row[2], row[3] = fn(t)
+	})
+}
+
+// addRow puts an attack into the table, whatever came of it.
+func addRow(t *testing.T, row []string) {
+	if t.Failed() {
+		row[3] = strings.TrimSuffix("FAILED: "+row[3], ": ")
+	}
+	if !t.Skipped() {
+		table.Add(row...)
+	}
+}
 
 // patient has a leader replaced only after seconds of silence, so that it is not the
 // load of the machine that moves it.
@@ -94,15 +131,16 @@ func (a authority) cluster(t *testing.T, flags ...string) *proc.Cluster {
 	return proc.StartClusterOf(t, nodes...)
 }
 
-// witness remembers who leads and what was written.
+// witness remembers who leads and what was written, and has another client at work.
 type witness struct {
 	c      *proc.Cluster
 	leader *proc.Node
 	status *proc.Status
 	keys   int
+	other  *attack.Other
 }
 
-// before writes keys and notes who leads in which term.
+// before writes keys, notes who leads in which term, and sets the other client to work.
 func before(t *testing.T, c *proc.Cluster) *witness {
 	t.Helper()
 	w := &witness{c: c, leader: c.Leader(), keys: 100}
@@ -114,18 +152,45 @@ func before(t *testing.T, c *proc.Cluster) *witness {
 		t.Fatal(err)
 	}
 	w.status = status
+	conn := connect(t, w.leader.RESP)
+	t.Cleanup(func() { conn.Close() })
+	if w.leader.TLS != nil {
+		config := w.leader.TLS.Clone()
+		config.ServerName = "127.0.0.1"
+		conn = tls.Client(conn, config)
+	}
+	w.other = attack.Work(t, conn, false)
 	return w
 }
 
+// attack runs an attack on the cluster. fn says in words what was tried, and what the
+// node did.
+func (w *witness) attack(t *testing.T, where, name string, fn func(t *testing.T) (tried, did string)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		row := []string{where, name, "", "", "moved", ""}
+		defer addRow(t, row)
+		from := w.other.Replies()
+		row[2], row[3] = fn(t)
+		w.other.AtLeast(t, from+20)
+		waits := w.other.Waits(from)
+		row[5] = fmt.Sprintf("%d replies, p99 %s", len(waits), waits[len(waits)*99/100].Round(100*time.Microsecond))
+		if w.unmoved(t) {
+			row[4] = "stays"
+		}
+	})
+}
+
 // unmoved checks that the same node leads in the same term, that the members are the
-// same, and that all keys are there and new ones are taken.
-func (w *witness) unmoved(t *testing.T) {
+// same, and that all keys are there and no others, and new ones are taken.
+func (w *witness) unmoved(t *testing.T) bool {
 	t.Helper()
 	now, err := w.leader.Status()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now.Role != "leader" || now.Term != w.status.Term || len(now.Nodes) != len(w.status.Nodes) {
+	stays := now.Role == "leader" && now.Term == w.status.Term && len(now.Nodes) == len(w.status.Nodes)
+	if !stays {
 		t.Errorf("%s is %s in term %d of %d members, was leader in %d of %d", w.leader.ID, now.Role, now.Term, len(now.Nodes), w.status.Term, len(w.status.Nodes))
 	}
 	for i := range w.keys {
@@ -134,10 +199,29 @@ func (w *witness) unmoved(t *testing.T) {
 		}
 	}
 	w.leader.MustDo("SET", "after", t.Name())
-	if got := w.leader.MustDo("DBSIZE"); got != int64(w.keys+1) {
-		t.Errorf("%v keys, want %d", got, w.keys+1)
+	if got := w.leader.MustDo("DBSIZE"); got != int64(w.keys+2) { // with "after", and the other client's
+		t.Errorf("%v keys, want %d", got, w.keys+2)
 	}
+	return stays
 }
+
+// again is a witness of the cluster as it is now, after a change that the test made: the
+// other client goes on.
+func (w *witness) again(t *testing.T) *witness {
+	t.Helper()
+	now := *w
+	var err error
+	if now.status, err = w.leader.Status(); err != nil {
+		t.Fatal(err)
+	}
+	if now.status.Role != "leader" || now.status.Term != w.status.Term {
+		t.Fatalf("%s is %s in term %d, was leader in %d", w.leader.ID, now.status.Role, now.status.Term, w.status.Term)
+	}
+	return &now
+}
+
+// left says that the test itself changes the cluster from here on: the other client ends.
+func (w *witness) left() { w.other.Stop() }
 
 // logged waits until a line of the node's log has all these words.
 func logged(t *testing.T, n *proc.Node, words ...string) {
@@ -159,6 +243,11 @@ func logged(t *testing.T, n *proc.Node, words ...string) {
 		return fmt.Errorf("the log ends with %s", n.LogTail(3))
 	})
 }
+
+// portless is a text of a node's without the ports that a test happened to get.
+func portless(text string) string { return ports.ReplaceAllString(text, "127.0.0.1:PORT") }
+
+var ports = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
 // clientOf is a plain client of an address with a configuration of its own.
 func clientOf(t *testing.T, addr string, config *tls.Config) *redis.Client {

@@ -3,13 +3,13 @@ package security
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,14 +73,29 @@ func connect(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// TestForgedEntriesWithoutTLS shows that the forgery is a good one: without TLS
-// whoever reaches the port is believed, and --insecure-raft says so. The other tests
-// would prove nothing with one that nobody could believe.
-func TestForgedEntriesWithoutTLS(t *testing.T) {
-	c := proc.StartCluster(t, 3, patient...)
-	w := before(t, c)
-	other := c.Follower()
-	forgery{other.ID, w.leader.ID, w.status.ClusterID}.attack(t, connect(t, w.leader.Raft))
+// refusals are the codes with which a node answers a handshake that it refuses, see
+// cluster/transport/errors.go.
+var refusals = map[byte]string{2: "another cluster", 3: "another node is meant", 4: "the sender is this node itself", 11: "another node's certificate"}
+
+// answer is what the node said to a handshake: "" where nothing, "accepted", or why not.
+func answer(got []byte) string {
+	const head = len("RAFTKV\r\n\x02") // then the code
+	switch {
+	case len(got) <= head:
+		return ""
+	case got[head] == 0:
+		return "accepted"
+	}
+	if why, ok := refusals[got[head]]; ok {
+		return "refuses: " + why
+	}
+	return fmt.Sprint("refuses: code ", got[head])
+}
+
+// forged waits until a forgery counts: the leader has learned of the term that only it
+// names.
+func forged(t *testing.T, w *witness) {
+	t.Helper()
 	proc.Eventually(t, patience, "the forged term counts", func() error {
 		s, err := w.leader.Status()
 		if err == nil && s.Term < forgedTerm {
@@ -90,28 +105,48 @@ func TestForgedEntriesWithoutTLS(t *testing.T) {
 	})
 }
 
-// TestWhatIsRefusedWithoutTLS: even so nothing of another cluster, and nothing that is
-// no protocol, gets through.
-func TestWhatIsRefusedWithoutTLS(t *testing.T) {
+const (
+	onRaftPort = "Raft port"
+	onRaftTLS  = "Raft port, TLS"
+)
+
+// TestRaftPortWithoutTLS: nothing of another cluster, and nothing that is no protocol,
+// gets through. Whoever knows it all is believed, which --insecure-raft says.
+func TestRaftPortWithoutTLS(t *testing.T) {
+	t.Parallel()
 	c := proc.StartCluster(t, 3, patient...)
 	w := before(t, c)
 	other := c.Follower()
-	for name, f := range map[string]forgery{
-		"another cluster's UUID": {other.ID, w.leader.ID, "00000000-0000-4000-8000-000000000000"},
-		"no UUID":                {other.ID, w.leader.ID, ""},
-		"another receiver":       {other.ID, "nodeX", w.status.ClusterID},
-		"the leader's own id":    {w.leader.ID, w.leader.ID, w.status.ClusterID},
+	for _, try := range []struct {
+		name, want string
+		f          forgery
+	}{
+		{"forged entries, wrong cluster UUID", "refuses: another cluster", forgery{other.ID, w.leader.ID, "00000000-0000-4000-8000-000000000000"}},
+		{"forged entries, no cluster UUID", "refuses: another cluster", forgery{other.ID, w.leader.ID, ""}},
+		{"forged entries, for another node", "refuses: another node is meant", forgery{other.ID, "nodeX", w.status.ClusterID}},
+		{"forged entries, as the leader itself", "refuses: the sender is this node itself", forgery{w.leader.ID, w.leader.ID, w.status.ClusterID}},
 	} {
-		if got := f.attack(t, connect(t, w.leader.Raft)); len(got) < 10 || got[9] == 0 {
-			t.Errorf("%s: answered %q, want a refusal", name, got)
-		}
+		w.attack(t, onRaftPort, try.name, func(t *testing.T) (string, string) {
+			got := answer(try.f.attack(t, connect(t, w.leader.Raft)))
+			if got != try.want {
+				t.Errorf("answered %q, want %q", got, try.want)
+			}
+			return fmt.Sprintf("AppendEntries of term %d", forgedTerm), got
+		})
 	}
-	sayGarbage(t, w.leader.Raft)
-	w.unmoved(t)
+	w.attack(t, onRaftPort, "raw bytes", func(t *testing.T) (string, string) {
+		return sayGarbage(t, w.leader.Raft), "closed, or waits for more; says nothing of itself"
+	})
+	w.left()
+	// The forgery itself is good. The other tests would prove nothing with one that nobody
+	// could believe.
+	forgery{other.ID, w.leader.ID, w.status.ClusterID}.attack(t, connect(t, w.leader.Raft))
+	forged(t, w)
+	table.Add(onRaftPort, "forged entries, all of it right", "without TLS, to see that the forgery is one", "believed: only TLS helps, as --insecure-raft says", "moved", "–")
 }
 
-// sayGarbage sends what is no protocol, short and long.
-func sayGarbage(t *testing.T, addr string) {
+// sayGarbage sends what is no protocol, short and long, and says in words what.
+func sayGarbage(t *testing.T, addr string) string {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	noise := func(n int) string {
@@ -121,23 +156,30 @@ func sayGarbage(t *testing.T, addr string) {
 		}
 		return string(b)
 	}
-	for _, say := range []string{
+	say := []string{
 		"*1\r\n$4\r\nPING\r\n", "POST / HTTP/1.1\r\nHost: x\r\n\r\n", "\x00", strings.Repeat("\xff", 1<<20),
 		"RAFTKV\r\n\x02\xff\xff" + noise(1<<16), "RAFTKV\r\n\x02\x20\x00" + noise(32), "\x16\x03\x01\x02\x00" + noise(512), noise(1 << 20),
-	} {
-		c := connect(t, addr)
-		c.SetDeadline(time.Now().Add(2 * time.Second))
-		c.Write([]byte(say)) // it may be cut off meanwhile
-		if got, _ := io.ReadAll(c); bytes.Contains(got, []byte("node")) {
-			t.Errorf("%.10q was told %q", say, got)
-		}
-		c.Close()
 	}
+	var work sync.WaitGroup
+	for _, one := range say {
+		c := connect(t, addr)
+		work.Go(func() {
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(2 * time.Second))
+			c.Write([]byte(one)) // it may be cut off meanwhile
+			if got, _ := io.ReadAll(c); bytes.Contains(got, []byte("node")) {
+				t.Errorf("%.10q was told %q", one, got)
+			}
+		})
+	}
+	work.Wait()
+	return fmt.Sprintf("RESP, HTTP, TLS records, noise up to 1 MiB: %d kinds", len(say))
 }
 
 // TestForgedEntriesWithTLS: who has no certificate of a node does not reach the log,
 // and a node's opens no other node's place.
 func TestForgedEntriesWithTLS(t *testing.T) {
+	t.Parallel()
 	a, foreign := certs(t), certs(t)
 	a.sign(t, "late", expired("node2"))
 	c := a.cluster(t)
@@ -148,78 +190,96 @@ func TestForgedEntriesWithTLS(t *testing.T) {
 		config.InsecureSkipVerify = true
 		return tls.Client(connect(t, w.leader.Raft), config)
 	}
-	for name, config := range map[string]*tls.Config{
-		"no certificate":          a.client(t),
-		"a client's":              a.client(t, "client-app"),
-		"another CA's":            foreign.client(t, other.ID),
-		"an expired one":          a.client(t, "late"),
-		"another node's":          a.client(t, "node4"),
-		"the leader's own":        a.client(t, w.leader.ID),
-		"TLS 1.1, with the right": {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, GetClientCertificate: a.client(t, other.ID).GetClientCertificate},
+	const handshake = "a connection between nodes failed in its TLS handshake"
+	for _, try := range []struct {
+		name, logs string
+		config     *tls.Config
+	}{
+		{"no certificate", handshake, a.client(t)},
+		{"a client's certificate", handshake, a.client(t, "client-app")},
+		{"another CA's certificate", handshake, foreign.client(t, other.ID)},
+		{"an expired certificate", handshake, a.client(t, "late")},
+		{"another node's certificate", "shows the certificate of another node", a.client(t, "node4")},
+		{"the leader's own certificate", "shows the certificate of another node", a.client(t, w.leader.ID)},
+		{"TLS 1.1, the right certificate", handshake, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, GetClientCertificate: a.client(t, other.ID).GetClientCertificate}},
 	} {
-		got := f.attack(t, secretly(config))
-		if len(got) > 9 && got[9] == 0 {
-			t.Errorf("%s: the handshake was accepted", name)
+		w.attack(t, onRaftTLS, "forged entries, "+try.name, func(t *testing.T) (string, string) {
+			got := answer(f.attack(t, secretly(try.config)))
+			if got == "accepted" {
+				t.Error("the handshake was accepted")
+			}
+			if got == "" {
+				got = "closes"
+			}
+			logged(t, w.leader, try.logs)
+			return fmt.Sprintf("AppendEntries of term %d", forgedTerm), got + "; logs: " + try.logs
+		})
+	}
+	w.attack(t, onRaftTLS, "forged entries in plaintext", func(t *testing.T) (string, string) {
+		if got := answer(f.attack(t, connect(t, w.leader.Raft))); got == "accepted" {
+			t.Error("the handshake was accepted")
 		}
-	}
-	if got := f.attack(t, connect(t, w.leader.Raft)); len(got) > 9 && got[9] == 0 {
-		t.Error("in plaintext: the handshake was accepted")
-	}
-	sayGarbage(t, w.leader.Raft)
-	w.unmoved(t)
-	logged(t, w.leader, "a connection between nodes failed in its TLS handshake")
-	logged(t, w.leader, "shows the certificate of another node")
-	logged(t, w.leader, "a node without TLS connects to the Raft port")
+		logged(t, w.leader, "a node without TLS connects to the Raft port")
+		return fmt.Sprintf("AppendEntries of term %d", forgedTerm), "closes; logs: a node without TLS connects to the Raft port"
+	})
+	w.attack(t, onRaftTLS, "raw bytes, plaintext", func(t *testing.T) (string, string) {
+		return sayGarbage(t, w.leader.Raft), "closes"
+	})
+	w.left()
 	// The forgery itself is good: with the certificate of the node that it claims to be it
 	// gets through. So it was the certificates that kept the others out.
 	f.attack(t, secretly(a.client(t, other.ID)))
-	proc.Eventually(t, patience, "the forged term counts", func() error {
-		s, err := w.leader.Status()
-		if err == nil && s.Term < forgedTerm {
-			err = fmt.Errorf("term %d", s.Term)
-		}
-		return err
-	})
+	forged(t, w)
+	table.Add(onRaftTLS, "forged entries, the stolen certificate of a node", "to see that the forgery is one", "believed: that is the node", "moved", "–")
 }
 
 // TestNodesWithWrongCertificatesDoNotJoin: the joiner's log says in one line what is
 // wrong, the cluster is as it was.
 func TestNodesWithWrongCertificatesDoNotJoin(t *testing.T) {
+	t.Parallel()
 	a, foreign := certs(t), certs(t)
-	a.sign(t, "late", func(c *x509.Certificate) { expired("")(c) })
+	a.sign(t, "late", expired(""))
 	c := a.cluster(t)
 	w := before(t, c)
+	const where = "joining, TLS"
 	for _, try := range []struct {
 		name, want string
 		flags      []string
 	}{
-		{"another CA", "certificate of " + w.leader.Raft + " is not accepted", foreign.flags("node4")},
+		{"a certificate of another CA", "certificate of " + w.leader.Raft + " is not accepted", foreign.flags("node4")},
 		{"no TLS", w.leader.Raft + " speaks TLS between nodes, and this node does not", nil},
 	} {
-		n := proc.NewNode(t, "node4", append(try.flags, "--join", w.leader.Raft)...)
-		n.Start()
-		logged(t, n, "not admitted to a cluster yet", try.want)
-		n.Kill()
+		w.attack(t, where, try.name, func(t *testing.T) (string, string) {
+			n := proc.NewNode(t, "node4", append(try.flags, "--join", w.leader.Raft)...)
+			n.Start()
+			logged(t, n, "not admitted to a cluster yet", try.want)
+			n.Kill()
+			return "raftkv --join", "does not let it in; the joiner logs: " + portless(try.want)
+		})
 	}
 	// These would be refused by all others, so they do not even start.
 	for _, try := range []struct {
 		name, want string
 		flags      []string
 	}{
-		{"expired", "expired", a.flags("late")},
-		{"another node's", `is the certificate of node \"node1\"`, a.flags("node1")},
-		{"a client's", "it is not one of a node", a.flags("client-app")},
+		{"an expired certificate", "expired", a.flags("late")},
+		{"another node's certificate", `is the certificate of node \"node1\"`, a.flags("node1")},
+		{"a client's certificate", "it is not one of a node", a.flags("client-app")},
 	} {
-		n := proc.NewNode(t, "node4", append(try.flags, "--join", w.leader.Raft)...)
-		n.Start()
-		if err := n.Wait(patience); err == nil {
-			t.Errorf("%s: it ended well", try.name)
-		}
-		if got := n.LogTail(1); !strings.Contains(got, strings.ReplaceAll(try.want, `\"`, `"`)) {
-			t.Errorf("%s: %q, want %q", try.name, got, try.want)
-		}
+		w.attack(t, where, try.name, func(t *testing.T) (string, string) {
+			n := proc.NewNode(t, "node4", append(try.flags, "--join", w.leader.Raft)...)
+			n.Start()
+			if err := n.Wait(patience); err == nil {
+				t.Error("it ended well")
+			}
+			got := n.LogTail(1)
+			if !strings.Contains(got, strings.ReplaceAll(try.want, `\"`, `"`)) {
+				t.Errorf("%q, want %q", got, try.want)
+			}
+			return "raftkv --join", "the joiner does not even start: " + strings.ReplaceAll(try.want, `\"`, `"`)
+		})
 	}
-	w.unmoved(t)
+	w.left()
 	n := a.node(t, "node4", "--join", w.leader.Raft).Start()
 	c.Add(n)
 	c.WaitVoters(4)

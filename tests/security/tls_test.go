@@ -2,6 +2,7 @@ package security
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 // TestAClusterWithTLS: everything goes on with TLS on all ports: cluster clients,
 // redirects over HTTP, a new leader, a node that comes back.
 func TestAClusterWithTLS(t *testing.T) {
+	t.Parallel()
 	a := certs(t)
 	c := a.cluster(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{
@@ -76,27 +78,45 @@ func TestAClusterWithTLS(t *testing.T) {
 // TestClientsWithoutACertificate: who cannot show one of the CA gets nowhere, whatever
 // is asked for.
 func TestClientsWithoutACertificate(t *testing.T) {
+	t.Parallel()
 	a, foreign := certs(t), certs(t)
 	a.sign(t, "late", expired(""))
 	c := a.cluster(t)
 	w := before(t, c)
-	for name, config := range map[string]*tls.Config{
-		"none":         a.client(t),
-		"another CA's": mixed(t, a, foreign),
-		"an old one":   a.client(t, "late"),
+	for _, try := range []struct {
+		name   string
+		config *tls.Config
+	}{
+		{"no certificate", a.client(t)},
+		{"a certificate of another CA", mixed(t, a, foreign)},
+		{"an expired certificate", a.client(t, "late")},
+		{"TLS 1.1, a good certificate", old(t, a)},
 	} {
-		if err := clientOf(t, w.leader.RESP, config).Ping(ctx).Err(); err == nil {
-			t.Errorf("%s: PONG", name)
-		}
-		web := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
-		if res, err := web.Get(w.leader.URL("/healthz")); err == nil {
-			res.Body.Close()
-			t.Errorf("%s: HTTP %s", name, res.Status)
-		}
-		web.CloseIdleConnections()
+		w.attack(t, withTLS, try.name, func(t *testing.T) (string, string) {
+			if err := clientOf(t, w.leader.RESP, try.config).Ping(ctx).Err(); err == nil {
+				t.Error("PONG")
+			}
+			web := &http.Client{Transport: &http.Transport{TLSClientConfig: try.config}}
+			if res, err := web.Get(w.leader.URL("/healthz")); err == nil {
+				res.Body.Close()
+				t.Errorf("HTTP %s", res.Status)
+			}
+			web.CloseIdleConnections()
+			logged(t, w.leader, "a client's TLS handshake failed", "port=resp")
+			logged(t, w.leader, "a client's TLS handshake failed", "port=http")
+			return "PING, and GET /healthz over HTTPS", "no handshake; logs: a client's TLS handshake failed"
+		})
 	}
-	logged(t, w.leader, "a client's TLS handshake failed", "port=resp")
-	w.unmoved(t)
+}
+
+// withTLS is where the ports for clients are attacked.
+const withTLS = "client ports, TLS"
+
+// old is a client whose certificate is good and whose TLS is too old.
+func old(t *testing.T, a authority) *tls.Config {
+	c := a.client(t, "client-app")
+	c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	return c
 }
 
 // mixed is a client that believes one CA and shows the certificate of another.
@@ -108,6 +128,7 @@ func mixed(t *testing.T, a, foreign authority) *tls.Config {
 
 // TestPlaintextOnATLSPort, and TLS on a port of plaintext: both sides learn it.
 func TestPlaintextOnATLSPort(t *testing.T) {
+	t.Parallel()
 	a := certs(t)
 	n := a.node(t, "node1").Start().WaitReady(patience)
 	for _, c := range []struct{ name, addr, say, want string }{
@@ -115,10 +136,14 @@ func TestPlaintextOnATLSPort(t *testing.T) {
 		{"inline", n.RESP, "PING\r\n", "-ERR this port speaks TLS only"},
 		{"HTTP", n.HTTP, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 "},
 	} {
-		got := speak(t, c.addr, c.say)
-		if !strings.HasPrefix(got, c.want) || !strings.Contains(got, "TLS") {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
+		alone(t, withTLS, "plaintext: "+c.name, func(t *testing.T) (string, string) {
+			got := speak(t, c.addr, c.say)
+			if !strings.HasPrefix(got, c.want) || !strings.Contains(got, "TLS") {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+			first, _, _ := strings.Cut(got, "\r\n")
+			return fmt.Sprintf("%q", c.say), first
+		})
 	}
 	logged(t, n, "a client speaks plaintext, and this port only TLS", "port=resp")
 	logged(t, n, "a client speaks plaintext, and this port only TLS", "port=http")
@@ -152,6 +177,7 @@ func speak(t *testing.T, addr, say string) string {
 // TestCertificatesChangeWithoutARestart: a replaced file counts for the next
 // connections, by itself and on SIGHUP, which ends no node.
 func TestCertificatesChangeWithoutARestart(t *testing.T) {
+	t.Parallel()
 	a, fresh := certs(t), certs(t)
 	n := a.node(t, "node1").Start().WaitReady(patience)
 	pid := n.PID()

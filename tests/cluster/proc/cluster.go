@@ -67,7 +67,7 @@ func (c *Cluster) Addrs() (addrs []string) {
 
 // Client returns a cluster client with go-redis' defaults that knows all nodes.
 func (c *Cluster) Client() *redis.ClusterClient {
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), TLSConfig: c.Nodes[0].TLS})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), TLSConfig: c.Nodes[0].TLS, Password: c.Nodes[0].Password})
 	c.tb.Cleanup(func() { client.Close() })
 	return client
 }
@@ -159,7 +159,7 @@ func (c *Cluster) WaitCaughtUp(n *Node) {
 // so that the node answers reads from its own copy.
 func (n *Node) ReadOnly() *redis.Client {
 	client := redis.NewClient(&redis.Options{
-		Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, ReadTimeout: 30 * time.Second, TLSConfig: n.TLS,
+		Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, ReadTimeout: 30 * time.Second, TLSConfig: n.TLS, Password: n.Password,
 		OnConnect: func(ctx context.Context, cn *redis.Conn) error { return cn.ReadOnly(ctx).Err() },
 	})
 	n.tb.Cleanup(func() { client.Close() })

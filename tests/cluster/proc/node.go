@@ -29,6 +29,8 @@ type Node struct {
 	Binary               string   // Build's if empty
 	// TLS is what its clients' ports speak; nil is plaintext. Set before the first start.
 	TLS *tls.Config
+	// Password is the default user's, which its clients give; empty for none.
+	Password string
 
 	Process
 
@@ -180,7 +182,7 @@ func (n *Node) Client() *redis.Client {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.client == nil {
-		n.client = redis.NewClient(&redis.Options{Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: 30 * time.Second, TLSConfig: n.TLS})
+		n.client = redis.NewClient(&redis.Options{Addr: n.RESP, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: 30 * time.Second, TLSConfig: n.TLS, Password: n.Password})
 	}
 	return n.client
 }
