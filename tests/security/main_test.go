@@ -152,14 +152,7 @@ func before(t *testing.T, c *proc.Cluster) *witness {
 		t.Fatal(err)
 	}
 	w.status = status
-	conn := connect(t, w.leader.RESP)
-	t.Cleanup(func() { conn.Close() })
-	if w.leader.TLS != nil {
-		config := w.leader.TLS.Clone()
-		config.ServerName = "127.0.0.1"
-		conn = tls.Client(conn, config)
-	}
-	w.other = attack.Work(t, conn, false)
+	w.other = attack.Work(t, dialAs(t, w.leader, "default", w.leader.Password), false)
 	return w
 }
 

@@ -75,7 +75,7 @@ func connect(t *testing.T, addr string) net.Conn {
 
 // refusals are the codes with which a node answers a handshake that it refuses, see
 // cluster/transport/errors.go.
-var refusals = map[byte]string{2: "another cluster", 3: "another node is meant", 4: "the sender is this node itself", 11: "another node's certificate"}
+var refusals = map[byte]string{2: "another cluster", 3: "another node is meant", 4: "the sender is this node itself", 11: "it speaks TLS", 13: "another node's certificate"}
 
 // answer is what the node said to a handshake: "" where nothing, "accepted", or why not.
 func answer(got []byte) string {

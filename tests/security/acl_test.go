@@ -1,0 +1,388 @@
+package security
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/raftkv/raftkv/tests/cluster/proc"
+)
+
+const (
+	byCommand = "restricted user"
+	byHTTP    = "restricted user, HTTP"
+	noKey     = "-NOPERM this user has no permissions to access one of the keys used as arguments\r\n"
+	aborted   = "-EXECABORT Transaction discarded because of previous errors.\r\n"
+)
+
+// form is a way of sending a command, and what comes of one that is refused with a text.
+type form struct {
+	name    string
+	raw     func(words []string) string
+	refused func(text string) string
+}
+
+// forms are all ways there are.
+var forms = []form{
+	{"plain", func(w []string) string { return line(w...) }, same},
+	{"upper case", func(w []string) string { return line(cased(w, strings.ToUpper)...) }, same},
+	{"mixed case", func(w []string) string { return line(cased(w, mixedCase)...) }, same},
+	{"inline", func(w []string) string { return inline(w...) }, same},
+	{"pipelined", func(w []string) string { return line("PING") + line(w...) + line("PING") + line(w...) },
+		func(text string) string { return "+PONG\r\n" + text + "+PONG\r\n" + text }},
+	{"in MULTI/EXEC", func(w []string) string { return line("MULTI") + line("PING") + line(w...) + line("EXEC") },
+		func(text string) string { return "+OK\r\n+QUEUED\r\n" + text + aborted }},
+	{"in RESP3", func(w []string) string { return line("HELLO", "3") + line(w...) + line("HELLO", "2") },
+		func(text string) string { return text }},
+}
+
+func same(text string) string { return text }
+
+// cased changes the case of what names the command.
+func cased(words []string, how func(string) string) []string {
+	words = slices.Clone(words)
+	words[0] = how(words[0])
+	if len(words) > 1 && slices.Contains([]string{"OBJECT", "MEMORY", "CONFIG", "ACL", "CLIENT"}, strings.ToUpper(words[0])) {
+		words[1] = how(words[1])
+	}
+	return words
+}
+
+func mixedCase(s string) string {
+	b := []byte(strings.ToLower(s))
+	for i := 0; i < len(b); i += 2 {
+		b[i] = strings.ToUpper(string(b[i]))[0]
+	}
+	return string(b)
+}
+
+// keyed are lines of all commands with keys; each @ is one.
+var keyed = []string{
+	"APPEND @ v", "DECR @", "DECRBY @ 1", "GET @", "GETDEL @", "GETEX @", "GETEX @ PERSIST", "GETEX @ EX 9", "GETRANGE @ 0 -1", "GETSET @ v",
+	"INCR @", "INCRBY @ 1", "INCRBYFLOAT @ 1", "LCS @ @", "LCS @ @ LEN", "LCS @ @ IDX WITHMATCHLEN", "MGET @ @ @", "MSET @ v @ v @ v", "MSETNX @ v @ v",
+	"PSETEX @ 900000 v", "SET @ v", "SET @ v GET", "SET @ v XX KEEPTTL", "SET @ v NX GET", "SETEX @ 900 v", "SETNX @ v", "SETRANGE @ 1 v", "STRLEN @", "SUBSTR @ 0 -1",
+	"COPY @ @", "COPY @ @ REPLACE", "COPY @ @ DB 1 REPLACE", "DEL @ @ @", "EXISTS @ @", "EXPIRE @ 900", "EXPIRE @ 900 NX", "EXPIREAT @ 9999999999", "EXPIRETIME @", "MOVE @ 1",
+	"OBJECT ENCODING @", "OBJECT FREQ @", "OBJECT IDLETIME @", "OBJECT REFCOUNT @", "PERSIST @", "PEXPIRE @ 900000", "PEXPIREAT @ 9999999999999", "PEXPIRETIME @", "PTTL @",
+	"RENAME @ @", "RENAMENX @ @", "TOUCH @ @", "TTL @", "TYPE @", "UNLINK @ @ @", "MEMORY USAGE @", "MEMORY USAGE @ SAMPLES 0", "WATCH @ @",
+}
+
+// places where a restricted user can be connected.
+func places(w *witness) []*proc.Node { return []*proc.Node{w.leader, w.c.Follower()} }
+
+// TestARestrictedUser: through no form of no command, at no node, does a user get further
+// than its rules go.
+func TestARestrictedUser(t *testing.T) {
+	t.Parallel()
+	w := before(t, guarded(t, patient...))
+	for _, user := range [][]any{
+		{"nothing", "on", ">pw", "~*", "&*", "+ping", "+multi", "+exec", "+hello"},
+		{"app", "on", ">pw", "~app:*", "%R~ro:*", "%W~wo:*", "&*", "+@all", "-@admin", "-@dangerous"},
+	} {
+		w.leader.MustDo(append([]any{"ACL", "SETUSER"}, user...)...)
+	}
+	w.everyCommand(t)
+	w.everyKey(t)
+	w.halfKeys(t)
+	w.aroundTheKeys(t)
+	w.restrictedHTTP(t)
+	w.changedMeanwhile(t)
+}
+
+// everyCommand: who may do nothing gets NOPERM for whatever command the node knows.
+func (w *witness) everyCommand(t *testing.T) {
+	w.attack(t, byCommand, "commands it may not run", func(t *testing.T) (string, string) {
+		count := 0
+		list := commands(t, w.leader)
+		for _, n := range places(w) {
+			c := dialAs(t, n, "nothing", "pw")
+			for _, d := range list {
+				if strings.Contains(d.flags, "no_auth") || slices.Contains([]string{"ping", "multi", "exec"}, d.words[0]) {
+					continue // as in Redis: AUTH, HELLO, QUIT, RESET are everybody's
+				}
+				words := d.anyLine("key1")
+				for _, f := range forms {
+					got := c.say(f.raw(words))
+					name := "'" + strings.Join(d.words, "|") + "'"
+					if f.name == "in MULTI/EXEC" { // where some may not even be asked for
+						if !strings.HasPrefix(got, "+OK\r\n+QUEUED\r\n-") || !strings.HasSuffix(got, aborted) || strings.Count(got, "QUEUED") != 1 {
+							t.Errorf("%s at %s, %s: %q", words, n.ID, f.name, got)
+						}
+					} else if !strings.Contains(got, "-NOPERM this user has no permissions to run the "+name+" command\r\n") || strings.Contains(got, "value") {
+						t.Errorf("%s at %s, %s: %q", words, n.ID, f.name, got)
+					}
+					count++
+				}
+			}
+		}
+		return fmt.Sprintf("all %d commands and subcommands, %d forms, leader and follower: %d lines", len(list), len(forms), count), "NOPERM each time; AUTH, HELLO, QUIT, RESET are open as in Redis"
+	})
+}
+
+// everyKey: of each line with keys, each key in turn is one that is not the user's.
+func (w *witness) everyKey(t *testing.T) {
+	for _, d := range commands(t, w.leader) {
+		if !d.keyed || !w.may("app", d) {
+			continue
+		}
+		if !slices.ContainsFunc(keyed, func(l string) bool {
+			return strings.HasPrefix(strings.ToLower(l)+" ", strings.Join(d.words, " ")+" ")
+		}) {
+			t.Errorf("no line of %v is tried", d.words)
+		}
+	}
+	own := dialAs(t, w.leader, "app", "pw")
+	for _, l := range keyed { // with keys of its own it may: so it is the keys that are refused
+		if got := own.say(line(strings.Fields(strings.ReplaceAll(l, "@", "app:1"))...)); strings.Contains(got, "NOPERM") {
+			t.Errorf("%s: %q", l, got)
+		}
+	}
+	w.clean(t, "app:1")
+	for _, n := range places(w) {
+		name := map[bool]string{true: "keys it may not touch", false: "keys it may not touch, READONLY at a follower"}[n == w.leader]
+		w.attack(t, byCommand, name, func(t *testing.T) (string, string) {
+			c := dialAs(t, n, "app", "pw")
+			if got := c.say(line("READONLY")); got != "+OK\r\n" {
+				t.Fatal(got)
+			}
+			count := 0
+			for _, l := range keyed {
+				for i := range strings.Count(l, "@") {
+					words := keysIn(l, i, "key1")
+					for _, f := range forms {
+						got := c.say(f.raw(words))
+						ok := strings.HasSuffix(got, f.refused(noKey))
+						switch {
+						case f.name == "in RESP3":
+							ok = strings.Contains(got, noKey)
+						case f.name == "in MULTI/EXEC" && words[0] == "WATCH":
+							ok = strings.HasSuffix(got, aborted)
+						}
+						if !ok || strings.Contains(got, "value1") {
+							t.Errorf("%s at %s, %s: %q", words, n.ID, f.name, got)
+						}
+						count++
+					}
+				}
+			}
+			if got := w.leader.MustDo("PTTL", "key1"); got != int64(-1) {
+				t.Errorf("key1 expires in %v", got)
+			}
+			return fmt.Sprintf("%d lines with a foreign key in each place, %d forms: %d lines", len(keyed), len(forms), count), "NOPERM each time"
+		})
+	}
+}
+
+// keysIn is a line whose i-th key is a foreign one and whose others are the user's.
+func keysIn(l string, i int, foreign string) []string {
+	words := strings.Fields(l)
+	at := 0
+	for j, word := range words {
+		if word != "@" {
+			continue
+		}
+		words[j] = "app:1"
+		if at == i {
+			words[j] = foreign
+		}
+		at++
+	}
+	return words
+}
+
+// may says what ACL DRYRUN says of a command with a key of the user's own.
+func (w *witness) may(user string, d declared) bool {
+	args := []any{"ACL", "DRYRUN", user}
+	for _, word := range d.anyLine("app:1") {
+		args = append(args, word)
+	}
+	got, err := w.leader.Do(args...)
+	return err == nil && got == "OK"
+}
+
+// clean removes keys that a test made.
+func (w *witness) clean(t *testing.T, keys ...string) {
+	t.Helper()
+	c := dialAs(t, w.leader, "default", w.leader.Password)
+	for _, db := range []string{"1", "0"} {
+		if got := c.say(line("SELECT", db) + line(append([]string{"DEL"}, keys...)...)); strings.Contains(got, "-") {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
+// halfKeys: what may be read only is not written, and what may be written only not read.
+func (w *witness) halfKeys(t *testing.T) {
+	w.attack(t, byCommand, "keys it may only read, or only write", func(t *testing.T) (string, string) {
+		for _, key := range []string{"ro:1", "wo:1"} {
+			w.leader.MustDo("SET", key, "half")
+		}
+		refused := []string{
+			"SET ro:1 v", "SET ro:1 v GET", "SETNX ro:1 v", "APPEND ro:1 v", "GETDEL ro:1", "GETEX ro:1", "GETSET ro:1 v", "DEL ro:1", "UNLINK ro:1", "EXPIRE ro:1 9", "PERSIST ro:1",
+			"RENAME ro:1 app:1", "RENAME app:1 ro:1", "COPY app:1 ro:1", "MOVE ro:1 1", "INCR ro:1", "MSET app:1 v ro:1 v",
+			"GET wo:1", "GETEX wo:1", "GETDEL wo:1", "GETSET wo:1 v", "SET wo:1 v GET", "GETRANGE wo:1 0 -1", "SUBSTR wo:1 0 -1", "MGET ro:1 wo:1", "LCS ro:1 wo:1", "COPY wo:1 app:1",
+			"RENAME wo:1 app:1", "INCR wo:1", "INCRBYFLOAT wo:1 1",
+		}
+		c := dialAs(t, w.leader, "app", "pw")
+		for _, l := range refused {
+			for _, f := range forms {
+				if got := c.say(f.raw(strings.Fields(l))); !strings.Contains(got, noKey) || strings.Contains(got, "half") {
+					t.Errorf("%s, %s: %q", l, f.name, got)
+				}
+			}
+		}
+		for _, l := range []string{"GET ro:1", "COPY ro:1 app:1", "MGET ro:1 app:1", "SET wo:1 v", "COPY ro:1 wo:1 REPLACE", "DEL wo:1"} {
+			if got := c.say(line(strings.Fields(l)...)); strings.Contains(got, "-") {
+				t.Errorf("%s: %q", l, got)
+			}
+		}
+		w.clean(t, "app:1", "ro:1", "wo:1")
+		return fmt.Sprintf("%%R~ro:* and %%W~wo:*: %d lines, %d forms", len(refused), len(forms)), "NOPERM each time; what its half allows is done"
+	})
+}
+
+// aroundTheKeys: names that only look like the user's, and ways to become another.
+func (w *witness) aroundTheKeys(t *testing.T) {
+	w.attack(t, byCommand, "names like its own", func(t *testing.T) (string, string) {
+		c := dialAs(t, w.leader, "app", "pw")
+		names := []string{"app", "APP:1", " app:1", "xapp:1", "\x00app:1", "ap\x00p:1", "app;1", "", "*", "app*", "{app:}1", "key1\x00app:1"}
+		for _, name := range names {
+			for _, words := range [][]string{{"GET", name}, {"SET", name, "v"}, {"MGET", "app:1", name}, {"RENAME", "app:1", name}} {
+				if got := c.say(line(words...)); got != noKey {
+					t.Errorf("%q: %q", words, got)
+				}
+			}
+		}
+		return fmt.Sprintf("%q", names), "NOPERM each time"
+	})
+	w.attack(t, byCommand, "out of its rules", func(t *testing.T) (string, string) {
+		for _, n := range places(w) {
+			c := dialAs(t, n, "app", "pw")
+			for _, words := range [][]string{
+				{"ACL", "SETUSER", "app", "allkeys"}, {"ACL", "LIST"}, {"ACL", "GETUSER", "default"}, {"ACL", "DELUSER", "nothing"}, {"ACL", "LOG"}, {"CONFIG", "SET", "requirepass", ""}, {"CONFIG", "GET", "*"},
+				{"CLIENT", "LIST"}, {"CLIENT", "KILL", "USER", "default"}, {"FLUSHALL"}, {"FLUSHDB"}, {"SWAPDB", "0", "1"}, {"KEYS", "*"}, {"INFO"}, {"SHUTDOWN"}, {"SLOWLOG", "GET"}, {"MONITOR"},
+				{"RAFT.JOIN", "nodeX", "127.0.0.1:1"}, {"RAFT.LEAVE", "node2"}, {"RAFT.TRANSFER"}, {"RAFT.TOKEN", "CREATE"}, {"RAFT.TOKEN", "OFF"}, {"RAFT.REBUILD"}, {"RAFT.SNAPSHOT"}, {"DEBUG", "SLEEP", "0"}, {"SAVE"},
+			} {
+				for _, f := range forms {
+					got := c.say(f.raw(words))
+					if f.name == "in MULTI/EXEC" && strings.HasPrefix(got, "+OK\r\n+QUEUED\r\n-ERR Command not allowed inside a transaction\r\n-EXECABORT ") {
+						continue // for nobody
+					}
+					if !strings.Contains(got, "-NOPERM ") && !(slices.Contains([]string{"MONITOR", "DEBUG"}, words[0]) && strings.Contains(got, "-ERR unknown command")) {
+						t.Errorf("%s at %s, %s: %q", words, n.ID, f.name, got)
+					}
+				}
+			}
+			become := line("MULTI") + line("AUTH", "default", "wrong") + line("GET", "key1") + line("EXEC") + line("AUTH", "nothing", "wrong") + line("HELLO", "2", "AUTH", "default", "pw") + line("GET", "key1")
+			if got := c.say(become); strings.Contains(got, "value1") || strings.Count(got, "WRONGPASS") < 2 || !strings.HasSuffix(got, noKey) {
+				t.Errorf("at %s: %q", n.ID, got)
+			}
+			c.ask, c.end = line("AUTH", mark, mark), wrongPass // it is nobody now
+			if got := c.say(line("RESET") + line("GET", "key1")); !strings.HasPrefix(got, "+RESET\r\n") || strings.Contains(got, "value1") {
+				t.Errorf("RESET at %s: %q", n.ID, got)
+			}
+		}
+		return "ACL, CONFIG, CLIENT, FLUSHALL, RAFT.* …, all forms, leader and follower (which would forward); AUTH in MULTI, HELLO AUTH, RESET", "NOPERM, WRONGPASS, NOAUTH"
+	})
+}
+
+// changedMeanwhile: what was allowed when it was asked for is refused once the rules have
+// changed, also by a node that has not heard of it yet.
+func (w *witness) changedMeanwhile(t *testing.T) {
+	const rounds = 20
+	follower := w.c.Follower()
+	w.leader.MustDo("ACL", "SETUSER", "late", "on", ">pw", "~key*", "+ping", "+select", "+readonly", "+multi", "+exec")
+	grant := func(rules ...any) { w.leader.MustDo(append([]any{"ACL", "SETUSER", "late"}, rules...)...) }
+	w.attack(t, byCommand, "EXEC after the user was changed", func(t *testing.T) (string, string) {
+		var got string
+		for _, n := range places(w) {
+			for range rounds {
+				grant("+get")
+				c := dialAs(t, n, "late", "pw")
+				if queued := c.say(line("READONLY")); queued != "+OK\r\n" {
+					t.Fatalf("%q", queued)
+				}
+				proc.Eventually(t, patience, "the user may", func() error {
+					if got := c.say(line("GET", "key1")); got != "$6\r\nvalue1\r\n" {
+						return fmt.Errorf("%q", got)
+					}
+					return nil
+				})
+				ask, end := c.ask, c.end
+				c.ask, c.end = line("GET", "key2"), "+QUEUED\r\n+QUEUED\r\n"
+				if queued := c.say(line("MULTI") + line("GET", "key1")); queued != "+OK\r\n" {
+					t.Fatalf("%q", queued)
+				}
+				c.ask, c.end = ask, end
+				grant("-get")
+				if got = c.say(line("EXEC")); strings.Contains(got, "value1") || !strings.Contains(got, "ACLs rules changed") {
+					t.Fatalf("at %s: %q", n.ID, got)
+				}
+				c.Close()
+			}
+		}
+		return fmt.Sprintf("MULTI, GET, GET; -get; EXEC: %d times at the leader and at a follower", rounds), "NOPERM ACLs rules changed …"
+	})
+	w.attack(t, byCommand, "a read at a follower that is behind", func(t *testing.T) (string, string) {
+		c := dialAs(t, follower, "late", "pw")
+		c.say(line("READONLY"))
+		for range rounds {
+			grant("+get")
+			proc.Eventually(t, patience, "the follower allows it", func() error {
+				if got := c.say(line("GET", "key1")); got != "$6\r\nvalue1\r\n" {
+					return fmt.Errorf("%q", got)
+				}
+				return nil
+			})
+			grant("-get")
+			if got := c.say(line("GET", "key1")); !strings.HasPrefix(got, "-NOPERM ") {
+				t.Fatalf("%q", got)
+			}
+		}
+		return fmt.Sprintf("-get at the leader, at once GET at a follower: %d times", rounds), "NOPERM each time"
+	})
+	w.attack(t, byCommand, "a command that a follower forwards", func(t *testing.T) (string, string) {
+		admin := dialAs(t, w.leader, "default", w.leader.Password)
+		c := dialAs(t, follower, "late", "pw")
+		c.say(line("SELECT", "5"))
+		for range rounds {
+			grant("+flushdb")
+			proc.Eventually(t, patience, "the follower forwards it", func() error {
+				if got := c.say(line("FLUSHDB")); got != "+OK\r\n" {
+					return fmt.Errorf("%q", got)
+				}
+				return nil
+			})
+			if got := admin.say(line("SELECT", "5") + line("SET", "kept", "v")); got != "+OK\r\n+OK\r\n" {
+				t.Fatalf("%q", got)
+			}
+			grant("-flushdb")
+			got := c.say(line("FLUSHDB"))
+			if kept := admin.say(line("GET", "kept")); !strings.HasPrefix(got, "-NOPERM ") || kept != "$1\r\nv\r\n" {
+				t.Fatalf("%q, and the key is %q", got, kept)
+			}
+		}
+		admin.say(line("FLUSHDB"))
+		return fmt.Sprintf("-flushdb at the leader, at once FLUSHDB at a follower: %d times", rounds), "NOPERM each time, nothing is deleted"
+	})
+	w.attack(t, byCommand, "connections of a deleted user", func(t *testing.T) (string, string) {
+		grant("+get")
+		var open []*client
+		for _, n := range w.c.Nodes {
+			open = append(open, dialAs(t, n, "late", "pw"))
+		}
+		w.leader.MustDo("ACL", "DELUSER", "late")
+		for _, c := range open {
+			if got := c.say(line("READONLY") + line("GET", "key1")); strings.Contains(got, "value1") {
+				t.Errorf("%q", got)
+			}
+			proc.Eventually(t, patience, "the connection is cut", func() error {
+				if got := c.say(""); !c.gone {
+					return fmt.Errorf("it answers %q", got)
+				}
+				return nil
+			})
+		}
+		return "ACL DELUSER while it is connected to all nodes, then GET there", "closed everywhere"
+	})
+}
