@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,10 @@ func (l *slowlog) trimLocked() {
 	}
 }
 
+// secretSettings are those whose values Redis shows nobody. Most are none of ours: a tool
+// that was written for Redis may set them all the same.
+var secretSettings = []string{"REQUIREPASS", "MASTERAUTH", "MASTERUSER", "TLS-KEY-FILE-PASS", "TLS-CLIENT-KEY-FILE-PASS"}
+
 // hideSecrets leaves passwords out of a command, also of one that was refused.
 func hideSecrets(args [][]byte) [][]byte {
 	shown, copied := args, false
@@ -111,10 +116,10 @@ func hideSecrets(args [][]byte) [][]byte {
 		case "SETUSER":
 			hide(2, len(args)) // as Redis, which hides the name too
 		case "DRYRUN":
-			if len(args) > 3 {
-				return append(slices.Clone(args[:3]), hideSecrets(args[3:])...)
-			}
+			return hideBehind(args, 3)
 		}
+	case name == "COMMAND" && len(args) > 2 && strings.HasPrefix(upper(args[1]), "GETKEYS"): // and GETKEYSANDFLAGS
+		return hideBehind(args, 2)
 	case name == "MIGRATE":
 		for i := 6; i < len(args) && upper(args[i]) != "KEYS"; i++ {
 			if word := upper(args[i]); word == "AUTH" || word == "AUTH2" {
@@ -124,12 +129,20 @@ func hideSecrets(args [][]byte) [][]byte {
 		}
 	case name == "CONFIG":
 		for i := 2; i < len(args); i++ {
-			if upper(args[i]) == "REQUIREPASS" {
+			if slices.Contains(secretSettings, upper(args[i])) {
 				hide(i+1, i+2)
 			}
 		}
 	}
 	return shown
+}
+
+// hideBehind hides those of a whole command that stands as an argument.
+func hideBehind(args [][]byte, from int) [][]byte {
+	if len(args) <= from {
+		return args
+	}
+	return append(slices.Clone(args[:from]), hideSecrets(args[from:])...)
 }
 
 // shorten copies what an entry shows of a command.

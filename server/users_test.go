@@ -534,7 +534,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 	send("AUTH s3cret-wrong\r\nAUTH s3cret-flag", "AUTH default s3cret-wrong", "HELLO 2 AUTH default s3cret-flag", "HELLO 2 AUTH bob s3cret-wrong",
 		"ACL SETUSER bob on >s3cret-bob +@all ~* &*", "ACL SETUSER bob <s3cret-none", "ACL SETUSER bob #s3cret-hash", "ACL SETUSER bob (+get >s3cret-in)", "ACL SETUSER bob (>s3cret-open",
 		"CONFIG SET requirepass s3cret-set", "CONFIG SET timeout 0 requirepass s3cret-set", "CONFIG SET nosuch 1 requirepass s3cret-set",
+		"CONFIG SET requirepass s3cret-one requirepass s3cret-two", "CONFIG SET masterauth s3cret-master tls-key-file-pass s3cret-key", "HELLO 2 AUTH bob s3cret-one AUTH bob s3cret-two",
 		"ACL DRYRUN bob AUTH s3cret-dry", "ACL DRYRUN bob CONFIG SET requirepass s3cret-dry",
+		"COMMAND GETKEYS ACL SETUSER bob >s3cret-keys", "COMMAND GETKEYSANDFLAGS MIGRATE h 1 k 0 1 AUTH s3cret-keys", "COMMAND GETKEYS COMMAND GETKEYS AUTH s3cret-keys",
 		"MIGRATE h 1 k 0 1 AUTH s3cret-migrate", "MIGRATE h 1 k 0 1 COPY AUTH2 u s3cret-migrate KEYS k",
 		"MULTI\r\nAUTH bob s3cret-bob\r\nACL SETUSER bob >s3cret-multi\r\nEXEC")
 	s.Authenticate("192.0.2.1:1", system.Login{User: "bob", Password: "s3cret-http"})
