@@ -131,6 +131,7 @@ func (p *process) start() (err error) {
 	if p.cfg.RaftIsOpen() {
 		p.log.Warn("the Raft port can be reached from other machines without TLS: whoever reaches it can become a member, read and change everything (--insecure-raft yes)", "raft", p.cfg.RaftAddr)
 	}
+	p.warnOfReaders()
 	if p.share, err = shareDescriptors(p.cfg.MaxClients, p.log); err == nil {
 		p.makeServers()
 		p.node.OnForward(p.server.RunForwarded)

@@ -51,6 +51,8 @@ type Config struct {
 	ConfigFile string `group:"other" name:"config" placeholder:"FILE" type:"plain" help:"YAML file of settings, each under its flag's name without the dashes."`
 	Version    bool   `group:"other" help:"Print version, commit and Go version."`
 	Help       bool   `group:"other" short:"h" help:"Print this help."`
+	// SecretsInFile says that the password or the join token stands in ConfigFile.
+	SecretsInFile bool `kong:"-"`
 }
 
 // ErrUsage marks errors of the configuration: what was asked for makes no sense,
@@ -97,6 +99,7 @@ func Parse(args, environ []string, out io.Writer) (cfg *Config, done bool, err e
 	if err := refuseEmpty(ctx); err != nil {
 		return nil, false, err
 	}
+	cfg.SecretsInFile = src.hasSecrets()
 	if !given(ctx, "leader-wait") {
 		cfg.LeaderWait = leaderWaits[cfg.Network]
 	}

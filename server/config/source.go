@@ -73,6 +73,16 @@ func (s *source) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	return nil, nil
 }
 
+// hasSecrets says whether a secret stands in the file, be it in use or not.
+func (s *source) hasSecrets() bool {
+	for _, name := range []string{"requirepass", "join-token"} {
+		if one, ok := s.file[name]; ok && one.value != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // wrongValue matches kong's words for a value of the wrong kind, some of which go
 // on with Go's.
 var wrongValue = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid )?(duration|64 bit int)(?: value)? but got ("[^"]*")`)
