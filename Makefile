@@ -26,7 +26,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill powerloss limits chaos bench cover docs clean redis strace peers left-out
+.PHONY: help build run test race lint fuzz kill powerloss limits security chaos bench cover docs clean redis strace peers left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ stale: ## try ROUNDS (100) times to get a stale read from a deposed leader, with
 
 limits: ## try to break every limit with the sizes of a stranger who means it, and print what held
 	RAFTKV_LIMITS=full $(GO) test -count=1 -timeout 30m -v ./tests/limits
+
+security: ## try to get in, as a stranger and as a user who may do little, and print what came of it
+	$(GO) test -count=1 -timeout 30m -v ./tests/security
 
 powerloss: ROUNDS = 20
 powerloss: ## cut the power of one and of three nodes ROUNDS (20) times under load and count what was lost (root)
@@ -141,5 +144,8 @@ left-out:
 	fi; \
 	if [ "$$(id -u)" != 0 ]; then \
 		echo "LEFT OUT: full disks, tests/cluster and cluster/logstore (they need root)"; left=1; \
+	fi; \
+	if ! unshare -n sh -c 'ip link set lo up && command -v nsenter bash' >/dev/null 2>&1; then \
+		echo "LEFT OUT: protected mode from another address, tests/security (it needs root, iproute2 and util-linux)"; left=1; \
 	fi; \
 	[ -z "$$left" ] || [ "$$CI" != true ]

@@ -73,6 +73,18 @@ func TestOnFollower(t *testing.T) {
 	}
 }
 
+// TestForwardNeedsABarrier: a follower that cannot tell whether it has heard of all changes
+// of users forwards nothing, however able it is to.
+func TestForwardNeedsABarrier(t *testing.T) {
+	here, leader := follower(t)
+	here.fake.set(func(f *fake) { f.barrierErr = system.ErrNoLeader })
+	const down = "-CLUSTERDOWN The cluster has no leader\r\n"
+	here.dial().roundTrip(inline("FLUSHALL", "MULTI", "FLUSHALL", "EXEC"), down+"+OK\r\n+QUEUED\r\n"+down)
+	if got := leader.fake.takeSizes(); len(got) > 0 {
+		t.Errorf("the leader did %v", got)
+	}
+}
+
 func TestWithoutLeader(t *testing.T) {
 	const down = "-CLUSTERDOWN The cluster has no leader\r\n"
 	for _, tt := range []struct {
