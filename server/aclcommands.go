@@ -30,7 +30,7 @@ func declACL() command {
 		return c
 	}
 	logged := func(c command) command { // by Raft
-		c.early, c.Cost = false, "O(N), where N is the number of rules or users"
+		c.run, c.early, c.Cost = forAll(c.run), false, "O(N), where N is the number of rules or users"
 		return c
 	}
 	dryrun := sub("DRYRUN", "username command [arg [arg ...]]", "Says whether a user may run a command, without running it.", cmdACLDryrun)

@@ -316,6 +316,9 @@ func cmdConfigSet(s *Session, args [][]byte, w *resp.Writer) error {
 	}
 	for i, p := range seen { // what other nodes may refuse comes first: nothing is changed then
 		if p.replicate != nil {
+			if err := s.permittedBehind(args); err != nil {
+				return err
+			}
 			if err := p.replicate(s, string(pairs[2*i+1])); err != nil {
 				return err
 			}

@@ -71,7 +71,7 @@ var declRaftJoin = command{
 		Since: "7.2.0", Cost: "O(N), where N is the size of the data",
 		Summary: "Adds a node, as a learner first and as a voter once it has caught up; with LEARNER it stays one.",
 	},
-	run: cmdRaftJoin,
+	run: forAll(cmdRaftJoin),
 }
 
 func cmdRaftJoin(s *Session, args [][]byte, w *resp.Writer) error {
@@ -94,7 +94,7 @@ var declRaftLeave = command{
 		Name: "RAFT.LEAVE", Syntax: "[node-id]", Group: spec.RaftGroup, Flags: raftFlags, Since: "7.2.0", Cost: "O(1)",
 		Summary: "Removes a node from the cluster, this one if none is named.",
 	},
-	run: cmdRaftLeave,
+	run: forAll(cmdRaftLeave),
 }
 
 func cmdRaftLeave(s *Session, args [][]byte, w *resp.Writer) error {
@@ -136,7 +136,7 @@ var declRaftTransfer = command{
 		Name: "RAFT.TRANSFER", Syntax: "[node-id]", Group: spec.RaftGroup, Flags: raftFlags, Since: "7.2.0", Cost: "O(1)",
 		Summary: "Hands leadership to a node, to the most up-to-date voter if none is named.",
 	},
-	run: cmdRaftTransfer,
+	run: forAll(cmdRaftTransfer),
 }
 
 func cmdRaftTransfer(s *Session, args [][]byte, w *resp.Writer) error {

@@ -34,10 +34,10 @@ func declRaftToken() command {
 			Summary: "A container for commands about join tokens.",
 		},
 		sub: []command{
-			sub("CREATE", "[seconds]", "Makes a join token, which lets one node in, and from then on --join needs one. It lasts an hour, or as many seconds.", cmdTokenCreate),
+			sub("CREATE", "[seconds]", "Makes a join token, which lets one node in, and from then on --join needs one. It lasts an hour, or as many seconds.", forAll(cmdTokenCreate)),
 			helpCommand("RAFT.TOKEN", spec.RaftGroup, spec.Stale, "7.2.0"),
 			sub("LIST", "", "Lists the join tokens that wait to be used: the beginning of the token's hash and the Unix time at which it expires.", cmdTokenList),
-			sub("OFF", "", "Drops all join tokens, and --join needs none any more.", cmdTokenOff),
+			sub("OFF", "", "Drops all join tokens, and --join needs none any more.", forAll(cmdTokenOff)),
 		},
 	}
 }

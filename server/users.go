@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -326,6 +328,50 @@ func noPermission(d acl.Denial, decl *spec.Command) resp.Error {
 		return errNoChannelPerm
 	}
 	return resp.Error("NOPERM this user has no permissions to run the '" + decl.FullName() + "' command")
+}
+
+// forAll makes run a command that concerns more than this node.
+func forAll(run func(*Session, [][]byte, *resp.Writer) error) func(*Session, [][]byte, *resp.Writer) error {
+	return func(s *Session, args [][]byte, w *resp.Writer) error {
+		if err := s.permittedBehind(args); err != nil {
+			return err
+		}
+		return run(s, args, w)
+	}
+}
+
+// permittedBehind asks again whether the user may run a command that concerns more than
+// this node. A follower can be behind, and so can a leader that has only begun: whom the
+// others refuse already must not change the cluster through it, least of all the users.
+func (s *Session) permittedBehind(args [][]byte) error {
+	if _, self, _ := s.srv.rep.Leader(); s.remote || self && s.srv.rep.Settled() || s.srv.isAlone() {
+		return nil
+	}
+	var err error
+	s.block(func(ctx context.Context) { _, err = s.srv.rep.FollowerBarrier(ctx) })
+	var other *system.NotLeaderError // this node may not answer at all: it goes by what it has applied
+	if err != nil && !errors.As(err, &other) {
+		return err
+	}
+	if !s.refreshUser() {
+		s.closing = true
+		return resp.ErrNoAuth
+	}
+	if s.needsPassword() {
+		return resp.ErrNoAuth
+	}
+	decl, ok := s.srv.catalog.called(args)
+	if !ok {
+		return resp.UnknownCommand(args)
+	}
+	return s.permitted(decl, args)
+}
+
+// isAlone says that there is no other member who could know more: this one waits to join
+// a cluster, or is the only one.
+func (s *Server) isAlone() bool {
+	all := s.rep.Members()
+	return len(all) == 1 && all[0].ID == s.opts.NodeID
 }
 
 // permittedAtExec is permitted for a command that was queued, for a user that a queued

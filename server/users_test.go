@@ -158,6 +158,11 @@ func TestFollowerBehind(t *testing.T) {
 		{"a forwarded write", "-flushall", "FLUSHALL", noCommand("flushall")},
 		{"a transaction", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
 		{"a transaction that makes it the user's", "-get", "EXEC", "-EXECABORT Transaction discarded because of: " + changedRules + "no permission to execute the command or subcommand\r\n"},
+		{"a change of users", "-acl", "ACL SETUSER evil on nopass +@all", noCommand("acl|setuser")},
+		{"a deletion of users", "-acl|deluser", "ACL DELUSER nobody", noCommand("acl|deluser")},
+		{"the password", "-config|set", "CONFIG SET requirepass evil", noCommand("config|set")},
+		{"a change of members", "-raft.leave", "RAFT.LEAVE node1", noCommand("raft.leave")},
+		{"a token", "-raft.token|create", "RAFT.TOKEN CREATE", noCommand("raft.token|create")},
 		{"the user", "", "GET k", ""}, // cut, with or without NOAUTH before
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -67,4 +69,23 @@ func (s *Server) as(h http.HandlerFunc, words ...string) http.HandlerFunc {
 		}
 		h(w, r)
 	}
+}
+
+// forAll is as for a request that concerns more than this node. A follower can be behind,
+// and so can a leader that has only begun: they ask again once they have heard of what the
+// others know.
+func (s *Server) forAll(h http.HandlerFunc, words ...string) http.HandlerFunc {
+	again := s.as(h, words...)
+	return s.as(func(w http.ResponseWriter, r *http.Request) {
+		if len(s.Cluster.Members()) > 1 { // an only one knows all
+			ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+			defer cancel()
+			var other *system.NotLeaderError // this node may not answer at all: it goes by what it has applied
+			if _, err := s.Cluster.FollowerBarrier(ctx); err != nil && !errors.As(err, &other) {
+				s.refuseMember(w, err)
+				return
+			}
+		}
+		again(w, r)
+	}, words...)
 }

@@ -171,9 +171,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path {
 	case "/join":
-		s.only(w, r, s.as(s.join, "RAFT.JOIN", "id", "address"), http.MethodPost)
+		s.only(w, r, s.forAll(s.join, "RAFT.JOIN", "id", "address"), http.MethodPost)
 	case "/leave":
-		s.only(w, r, s.as(s.leave, "RAFT.LEAVE"), http.MethodPost)
+		s.only(w, r, s.forAll(s.leave, "RAFT.LEAVE"), http.MethodPost)
 	case "/status":
 		s.only(w, r, s.as(s.status, "RAFT.STATUS"), http.MethodGet, http.MethodHead)
 	case "/metrics":

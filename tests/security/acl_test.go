@@ -2,6 +2,7 @@ package security
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -364,6 +365,43 @@ func (w *witness) changedMeanwhile(t *testing.T) {
 		}
 		admin.say(line("FLUSHDB"))
 		return fmt.Sprintf("-flushdb at the leader, at once FLUSHDB at a follower: %d times", rounds), "NOPERM each time, nothing is deleted"
+	})
+	w.attack(t, byCommand, "a change of the cluster by a follower that is behind", func(t *testing.T) (string, string) {
+		tries := []struct {
+			rule  string
+			words []string
+		}{
+			{"acl|setuser", []string{"ACL", "SETUSER", "evil", "on", "nopass", "+@all", "allkeys"}}, {"acl|deluser", []string{"ACL", "DELUSER", "evil"}},
+			{"config|set", []string{"CONFIG", "SET", "requirepass", "evil"}}, {"raft.token|off", []string{"RAFT.TOKEN", "OFF"}}, {"raft.token|create", []string{"RAFT.TOKEN", "CREATE"}},
+			{"raft.leave", []string{"RAFT.LEAVE", "nodeX"}}, {"raft.join", []string{"RAFT.JOIN", "nodeX", "127.0.0.1:1"}}, {"raft.transfer", []string{"RAFT.TRANSFER", "nodeX"}},
+		}
+		c := dialAs(t, follower, "late", "pw")
+		for _, try := range tries {
+			for range rounds / 4 {
+				grant("+" + try.rule)
+				w.c.WaitCaughtUp(follower)
+				grant("-" + try.rule)
+				if got := c.say(line(try.words...)); !strings.HasPrefix(got, "-NOPERM ") {
+					t.Errorf("%s: %q", try.words, got)
+				}
+			}
+		}
+		for _, try := range []struct{ rule, path, body string }{
+			{"raft.leave", "/leave", `{"node_id":"nodeX"}`}, {"raft.join", "/join", `{"node_id":"nodeX","raft_address":"127.0.0.1:1"}`},
+		} {
+			for range rounds / 4 {
+				grant("+" + try.rule)
+				w.c.WaitCaughtUp(follower)
+				grant("-" + try.rule)
+				if code, body := ask(t, follower, "POST", try.path, try.body, "late", "pw"); code != http.StatusForbidden {
+					t.Errorf("%s: %d %s", try.path, code, body)
+				}
+			}
+		}
+		if got := fmt.Sprint(w.leader.MustDo("ACL", "USERS")); strings.Contains(got, "evil") {
+			t.Error(got)
+		}
+		return fmt.Sprintf("- at the leader, at once ACL SETUSER, CONFIG SET requirepass, RAFT.LEAVE, /leave … at a follower: %d kinds, %d times each", len(tries)+2, rounds/4), "NOPERM, 403 each time"
 	})
 	w.attack(t, byCommand, "connections of a deleted user", func(t *testing.T) (string, string) {
 		grant("+get")
