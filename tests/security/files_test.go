@@ -93,23 +93,13 @@ func TestFilesThatOthersCanRead(t *testing.T) {
 		}
 		return "0644", "starts, and warns: " + warning + "; it names them"
 	}
-	config := func(t *testing.T, n *proc.Node, mode os.FileMode) string {
-		t.Helper()
-		path := filepath.Join(t.TempDir(), "raftkv.yml")
-		if err := os.WriteFile(path, []byte("requirepass: "+password+"\n"), mode); err != nil {
-			t.Fatal(err)
-		}
-		chmod(t, path, mode)
-		n.Flags, n.Password = append(n.Flags, "--config", path), password
-		return path
-	}
 	alone(t, onDisk, "a file with the password that others can read", func(t *testing.T) (string, string) {
 		n := proc.NewNode(t, "node1")
-		return says(t, n, config(t, n, 0o644))
+		return says(t, n, passwordFile(t, n, 0o644))
 	})
 	alone(t, onDisk, "a file with the password that the group can read", func(t *testing.T) (string, string) {
 		n := proc.NewNode(t, "node1")
-		config(t, n, 0o640)
+		passwordFile(t, n, 0o640)
 		return says(t, n)
 	})
 	alone(t, onDisk, "a private key that others can read", func(t *testing.T) (string, string) {
@@ -130,6 +120,18 @@ func TestFilesThatOthersCanRead(t *testing.T) {
 		chmod(t, users, 0o644)
 		return says(t, n, n.Dir, users)
 	})
+}
+
+// passwordFile has a node take its password from a file of that mode, and returns its path.
+func passwordFile(t *testing.T, n *proc.Node, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "raftkv.yml")
+	if err := os.WriteFile(path, []byte("requirepass: "+password+"\n"), mode); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, path, mode)
+	n.Flags, n.Password = append(n.Flags, "--config", path), password
+	return path
 }
 
 func chmod(t *testing.T, path string, mode os.FileMode) {

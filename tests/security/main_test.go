@@ -2,18 +2,20 @@
 // do little: real processes, raw sockets, certificates, tokens and passwords that do not
 // fit. After each attempt on a cluster the same node must lead in the same term, all data
 // be there, and another client must have gone on writing. With -v it prints what was tried
-// and what came of it. Most tests run beside each other: they wait more than they work.
+// and what came of it. Most tests run beside each other.
 package security
 
 import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,10 @@ const patience = 30 * time.Second
 var ctx = context.Background()
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", "4") // they wait more than they work
+	}
 	code := proc.Main(m)
 	table.Print()
 	os.Exit(code)

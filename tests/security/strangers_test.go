@@ -210,10 +210,7 @@ func (w *witness) fooledBrowser(t *testing.T) {
 func (w *witness) openPorts(t *testing.T) {
 	w.attack(t, byStranger, "ports that nobody was told of", func(t *testing.T) (string, string) {
 		for _, n := range w.c.Nodes {
-			var want []string
-			for _, addr := range []string{n.RESP, n.HTTP, n.Raft} {
-				want = append(want, addr)
-			}
+			want := []string{n.RESP, n.HTTP, n.Raft}
 			slices.Sort(want)
 			if got := listening(t, n.PID()); !slices.Equal(got, want) {
 				t.Errorf("%s listens on %v, want %v", n.ID, got, want)

@@ -59,7 +59,7 @@ func TestAnswersTakeTheSameTime(t *testing.T) {
 	}
 	alone(t, "timing", "AUTH", func(t *testing.T) (string, string) {
 		c := bufio.NewReadWriter(both(connect(t, n.RESP)))
-		return compare(t, guesses("redis", redis), func(g guess) {
+		return compare(t, 150, guesses("redis", redis), func(g guess) {
 			say(t, c, strings.Repeat(line("AUTH", g.user, g.password), burst))
 			for range burst {
 				if got, err := c.ReadString('\n'); got != wrongPass {
@@ -70,7 +70,7 @@ func TestAnswersTakeTheSameTime(t *testing.T) {
 	})
 	alone(t, "timing", "HTTP Basic", func(t *testing.T) (string, string) {
 		c := bufio.NewReadWriter(both(connect(t, n.HTTP)))
-		return compare(t, guesses("web", web), func(g guess) {
+		return compare(t, 60, guesses("web", web), func(g guess) {
 			basic := base64.StdEncoding.EncodeToString([]byte(g.user + ":" + g.password))
 			say(t, c, strings.Repeat("GET /key/k HTTP/1.1\r\nHost: x\r\nAuthorization: Basic "+basic+"\r\n\r\n", burst))
 			for range burst {
@@ -103,19 +103,18 @@ func say(t *testing.T, c *bufio.ReadWriter, text string) {
 }
 
 const (
-	burst  = 8   // tries that are timed together
-	rounds = 150 // of one burst of each kind
+	burst  = 8 // tries that are timed together
 	series = 4
 )
 
-// compare times the guesses. It fails if one of them is slower than the first in each of
+// compare times so many rounds of one burst of each guess. It fails if one of them is slower than the first in each of
 // several series, or faster in each.
-func compare(t *testing.T, all []guess, try func(guess)) (tried, did string) {
+func compare(t *testing.T, rounds int, all []guess, try func(guess)) (tried, did string) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	slower, faster := make([]int, len(all)), make([]int, len(all))
 	tried = fmt.Sprintf("%d kinds of wrong, interleaved, passwords of %d characters: ", len(all), len(all[0].password))
 	for n := 1; n <= series; n++ {
-		quarter := timed(all, rnd, try)
+		quarter := timed(rounds, all, rnd, try)
 		suspect := false
 		var list []string
 		for i, q := range quarter {
@@ -140,7 +139,7 @@ func compare(t *testing.T, all []guess, try func(guess)) (tried, did string) {
 }
 
 // timed is the time that a quarter of the tries of each guess kept.
-func timed(all []guess, rnd *rand.Rand, try func(guess)) (quarter []time.Duration) {
+func timed(rounds int, all []guess, rnd *rand.Rand, try func(guess)) (quarter []time.Duration) {
 	times := make([][]time.Duration, len(all))
 	for range rounds {
 		for _, i := range rnd.Perm(len(all)) {
