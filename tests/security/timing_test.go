@@ -18,8 +18,8 @@ import (
 // guess is one of the ways in which a name or a password can be wrong.
 type guess struct{ name, user, password string }
 
-// guesses are those for a user and its password. The first one is what the others are
-// compared with, the second is the same: how far those two are apart is chance.
+// guesses are those for a user and its password. The first two are what the others are
+// compared with: how far those are apart is chance.
 func guesses(user, password string) []guess {
 	other := strings.Map(func(r rune) rune { return 'a' + (r-'a'+1)%26 }, password) // no character is right
 	half := len(password) / 2
@@ -41,7 +41,7 @@ const alike = 0.03
 // exists nor how much of the password is right. Passwords are so long that hashing and
 // comparing them is much of the work; tries are interleaved, and of each kind the time that
 // a quarter of its tries kept is taken, which load from outside hardly moves. Chance may
-// do that all the same, so a difference counts only if it is there in each of four series.
+// do that all the same, so a difference counts only if it is there in each of five series.
 func TestAnswersTakeTheSameTime(t *testing.T) {
 	n := proc.NewNode(t, "node1").Start().WaitReady(patience)
 	long := func(size int) string {
@@ -59,7 +59,7 @@ func TestAnswersTakeTheSameTime(t *testing.T) {
 	}
 	alone(t, "timing", "AUTH", func(t *testing.T) (string, string) {
 		c := bufio.NewReadWriter(both(connect(t, n.RESP)))
-		return compare(t, 150, guesses("redis", redis), func(g guess) {
+		return compare(t, 250, guesses("redis", redis), func(g guess) {
 			say(t, c, strings.Repeat(line("AUTH", g.user, g.password), burst))
 			for range burst {
 				if got, err := c.ReadString('\n'); got != wrongPass {
@@ -70,7 +70,7 @@ func TestAnswersTakeTheSameTime(t *testing.T) {
 	})
 	alone(t, "timing", "HTTP Basic", func(t *testing.T) (string, string) {
 		c := bufio.NewReadWriter(both(connect(t, n.HTTP)))
-		return compare(t, 60, guesses("web", web), func(g guess) {
+		return compare(t, 150, guesses("web", web), func(g guess) {
 			basic := base64.StdEncoding.EncodeToString([]byte(g.user + ":" + g.password))
 			say(t, c, strings.Repeat("GET /key/k HTTP/1.1\r\nHost: x\r\nAuthorization: Basic "+basic+"\r\n\r\n", burst))
 			for range burst {
@@ -104,27 +104,28 @@ func say(t *testing.T, c *bufio.ReadWriter, text string) {
 
 const (
 	burst  = 8 // tries that are timed together
-	series = 4
+	series = 5
 )
 
-// compare times so many rounds of one burst of each guess. It fails if one of them is slower than the first in each of
-// several series, or faster in each.
+// compare times so many rounds of one burst of each guess. It fails if one of them is slower than
+// both of the first two in each of several series, or faster in each; a series counts with those before it.
 func compare(t *testing.T, rounds int, all []guess, try func(guess)) (tried, did string) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	slower, faster := make([]int, len(all)), make([]int, len(all))
 	tried = fmt.Sprintf("%d kinds of wrong, interleaved, passwords of %d characters: ", len(all), len(all[0].password))
+	times := make([][]time.Duration, len(all))
 	for n := 1; n <= series; n++ {
-		quarter := timed(rounds, all, rnd, try)
+		quarter := timed(times, rounds, rnd, func(i int) { try(all[i]) })
 		suspect := false
 		var list []string
 		for i, q := range quarter {
-			off := float64(q)/float64(quarter[0]) - 1
-			switch {
-			case off >= alike:
+			switch low, high := min(quarter[0], quarter[1]), max(quarter[0], quarter[1]); {
+			case float64(q) >= float64(high)*(1+alike):
 				slower[i]++
-			case off <= -alike:
+			case float64(q) <= float64(low)*(1-alike):
 				faster[i]++
 			}
+			off := float64(q)/float64(quarter[0]) - 1
 			suspect = suspect || max(slower[i], faster[i]) == n
 			list = append(list, fmt.Sprintf("%s %+.1f %%", all[i].name, 100*off))
 		}
@@ -138,13 +139,12 @@ func compare(t *testing.T, rounds int, all []guess, try func(guess)) (tried, did
 	return tried, did
 }
 
-// timed is the time that a quarter of the tries of each guess kept.
-func timed(rounds int, all []guess, rnd *rand.Rand, try func(guess)) (quarter []time.Duration) {
-	times := make([][]time.Duration, len(all))
+// timed adds to the times of each guess and returns what a quarter of its tries kept.
+func timed(times [][]time.Duration, rounds int, rnd *rand.Rand, try func(i int)) (quarter []time.Duration) {
 	for range rounds {
-		for _, i := range rnd.Perm(len(all)) {
+		for _, i := range rnd.Perm(len(times)) {
 			begin := time.Now()
-			try(all[i])
+			try(i)
 			times[i] = append(times[i], time.Since(begin)/burst)
 		}
 	}
