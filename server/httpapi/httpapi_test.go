@@ -776,34 +776,46 @@ func TestHeadersAreBounded(t *testing.T) {
 func TestBodiesShareMemory(t *testing.T) {
 	url := start(t, &node{bodies: 100_000})
 	half := strings.Repeat("x", 60_000)
-	reading, more := io.Pipe()
-	first := make(chan int)
-	go func() {
-		r, _ := http.NewRequest("PUT", url+"/key/k", reading)
+	put := func(body io.Reader) (status int, again bool) {
+		r, _ := http.NewRequest("PUT", url+"/key/k", body)
 		r.Header.Set("Content-Type", octetStream)
 		res, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Error(err)
-			first <- 0
-			return
+			return 0, false
 		}
 		res.Body.Close()
-		first <- res.StatusCode
-	}()
-	if _, err := io.WriteString(more, half); err != nil {
-		t.Fatal(err)
+		return res.StatusCode, res.Header.Get("Retry-After") != ""
 	}
-	refused := func() bool {
-		res, _ := call(t, "PUT", url+"/key/l", half, "Content-Type: "+octetStream)
-		return res.StatusCode == 503 && res.Header.Get("Retry-After") != ""
+	// sending is a request with half of its body sent, which holds its share of the memory
+	// some time later; its status comes once its end does, or when it is refused.
+	sending := func() (end func() error, status chan int) {
+		reading, more := io.Pipe()
+		status = make(chan int, 1)
+		go func() {
+			code, _ := put(reading)
+			reading.CloseWithError(io.ErrClosedPipe)
+			status <- code
+		}()
+		_, _ = io.WriteString(more, half) // fails where it is refused at once
+		return more.Close, status
 	}
-	for deadline := time.Now().Add(5 * time.Second); !refused(); { // the first half may still be on its way
+	end, status := sending()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if code, again := put(strings.NewReader(half)); code == 503 && again {
+			break
+		}
 		if time.Now().After(deadline) {
 			t.Fatal("a second body was always taken")
 		}
+		select {
+		case <-status: // the other way round: it came while the second was there
+			end, status = sending()
+		default:
+		}
 	}
-	more.Close()
-	if code := <-first; code != 200 && code != 204 {
+	end()
+	if code := <-status; code != 200 && code != 204 {
 		t.Errorf("the first: status %d", code)
 	}
 	for range 5 {
