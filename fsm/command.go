@@ -16,7 +16,7 @@ type command struct {
 	sub *spec.Table[command] // of a container, otherwise nil
 }
 
-// table has all data commands. It never changes, so all Machines share it.
+// table has all data commands. It never changes, but in tests, so all Machines share it.
 var table = sync.OnceValue(func() *spec.Table[command] { return newTable(commands.All()) })
 
 func newTable(list []commands.Command) *spec.Table[command] {
@@ -34,17 +34,23 @@ func newTable(list []commands.Command) *spec.Table[command] {
 // what a command is, so no client ever sees it.
 const errNotARead resp.Error = "ERR a command that writes cannot run as a read"
 
+// versioned is what commands are found for: it tells the cluster version, and is asked
+// only where a command did not come with the first.
+type versioned interface{ version() uint64 }
+
+func (c *command) existsAt(at versioned) bool { return c.From == 0 || c.From <= at.version() }
+
 // find is Lookup for those who run what they find. The error is a resp.Error.
-func find(args [][]byte) (*command, error) {
+func find(args [][]byte, at versioned) (*command, error) {
 	if len(args) == 0 {
 		return nil, resp.UnknownCommand([][]byte{nil})
 	}
 	c, ok := table().Get(args[0])
 	switch {
-	case !ok:
+	case !ok || !c.existsAt(at):
 		return nil, resp.UnknownCommand(args)
 	case c.sub != nil && len(args) > 1:
-		if c, ok = c.sub.Get(args[1]); !ok {
+		if c, ok = c.sub.Get(args[1]); !ok || !c.existsAt(at) {
 			return nil, resp.UnknownSubcommand(args[0], args[1])
 		}
 	}
@@ -61,14 +67,14 @@ type finder struct {
 	n    int
 }
 
-func (f *finder) find(args [][]byte) (*command, error) {
-	if len(args) > 0 && f.n > 0 && string(args[0]) == string(f.name[:f.n]) {
+func (f *finder) find(args [][]byte, at versioned) (*command, error) {
+	if len(args) > 0 && f.n > 0 && string(args[0]) == string(f.name[:f.n]) && f.last.existsAt(at) {
 		if !f.last.Accepts(len(args)) {
 			return nil, resp.WrongArity(f.last.FullName())
 		}
 		return f.last, nil
 	}
-	c, err := find(args)
+	c, err := find(args, at)
 	if err == nil && c.Container == "" && c.sub == nil && len(args[0]) <= len(f.name) {
 		f.last, f.n = c, copy(f.name[:], args[0])
 	}
@@ -98,16 +104,18 @@ func writeError(w *resp.Writer, mark int, err error) {
 
 // Lookup finds the data command that args name (a subcommand where args[0] is a
 // container) and checks the number of arguments. The error is a resp.Error with
-// Redis's text: unknown command, unknown subcommand, wrong number of arguments.
+// Redis's text: unknown command, unknown subcommand, wrong number of arguments. A
+// command that is too new for the cluster is an unknown one.
 func (m *Machine) Lookup(args [][]byte) (*spec.Command, error) {
-	c, err := find(args)
+	c, err := find(args, m)
 	if err != nil {
 		return nil, err
 	}
 	return &c.Command.Command, nil
 }
 
-// Specs returns the declarations of all data commands, with their Kind set.
+// Specs returns the declarations of all data commands, with their Kind set, those
+// that are too new for the cluster included.
 func (m *Machine) Specs() []spec.Command {
 	all := table().All()
 	specs := make([]spec.Command, len(all))

@@ -144,6 +144,7 @@ type memberJSON struct {
 	MatchIndex  *uint64 `json:"match_index"`
 	Lag         *uint64 `json:"lag"`
 	LastContact *int64  `json:"last_contact_ms"`
+	Knows       *uint64 `json:"known_version"`
 }
 
 // status tells what this node knows, in a minority too.
@@ -155,13 +156,14 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	for _, n := range st.Nodes {
 		m := memberJSON{ID: n.ID, Role: string(n.Role), Raft: n.Raft, RESP: n.RESP, HTTP: n.HTTP}
 		if n.Reachable {
-			m.MatchIndex, m.Lag, m.LastContact = &n.MatchIndex, &n.Lag, &n.LastContactMS
+			m.MatchIndex, m.Lag, m.LastContact, m.Knows = &n.MatchIndex, &n.Lag, &n.LastContactMS, &n.Knows
 		}
 		nodes = append(nodes, m)
 	}
 	writeJSON(w, http.StatusOK, struct {
 		NodeID        string       `json:"node_id"`
 		ClusterID     string       `json:"cluster_id"`
+		Version       uint64       `json:"cluster_version"`
 		Role          string       `json:"role"`
 		Term          uint64       `json:"term"`
 		LeaderID      string       `json:"leader_id"`
@@ -173,7 +175,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		SnapshotIndex uint64       `json:"snapshot_index"`
 		Nodes         []memberJSON `json:"nodes"`
 	}{
-		st.NodeID, st.ClusterID, string(st.Role), st.Term, st.Leader.ID, st.Leader.RESP, st.Leader.HTTP,
+		st.NodeID, st.ClusterID, st.ClusterVersion, string(st.Role), st.Term, st.Leader.ID, st.Leader.RESP, st.Leader.HTTP,
 		st.CommitIndex, st.AppliedIndex, st.LastLogIndex, st.SnapshotIndex, nodes,
 	})
 }
