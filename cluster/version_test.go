@@ -283,7 +283,7 @@ func TestOldProgramCannotJoin(t *testing.T) {
 	a.run(t, "n1")
 	b.knows = system.FirstVersion
 	b.run(t, "n2")
-	const want = "n2 runs a version of raftkv that knows cluster versions up to 1, and the cluster is at 2"
+	want := fmt.Sprintf("n2 runs a version of raftkv that knows cluster versions up to 1, and the cluster is at %d", system.NewestVersion)
 	var refused *system.RefusedError
 	for range 2 { // a fresh node invites, then one that has a cluster
 		err := a.Join(background(t), system.JoinRequest{ID: "n2", Raft: b.addr})

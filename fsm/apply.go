@@ -134,7 +134,7 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer, hint int) 
 	t.Hits, t.Misses = 0, 0
 	t.Expect(&a.m.ahead.keys, hint)
 	mark := w.Mark()
-	c, err := a.finder.find(cmd.Args, a)
+	c, err := a.finder.find(cmd.Args, a.version())
 	switch {
 	case err != nil:
 	case c.Write == nil:

@@ -20,7 +20,7 @@ func (m *Machine) Growth(db int, args [][]byte) int64 {
 	for _, a := range args {
 		n += argumentCost + int64(len(a)) + int64(len(a))/argumentPart
 	}
-	c, err := find(args, m)
+	c, err := m.find(args)
 	if err != nil || c.Grows == nil || !isDB(db) {
 		return n
 	}

@@ -108,7 +108,7 @@ func (r *reader) commands(p *entry.Proposal) {
 			v.Expect(&r.ahead.keys, r.ahead.hint(r.m.keys, p, i, nil))
 		}
 		mark := r.w.Mark()
-		c, err := r.finder.find(p.Commands[i].Args, r)
+		c, err := r.finder.find(p.Commands[i].Args, v.ClusterVersion)
 		if err == nil {
 			err = c.read(v, p.Commands[i].Args, r.w)
 		}

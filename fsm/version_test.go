@@ -49,9 +49,12 @@ func withNewCommands(t testing.TB) {
 	fresh.Name, fresh.Container = "FRESH", "MARKS"
 	marks := declare("MARKS", "", 0)
 	marks.Sub = []commands.Command{old, fresh}
+	all := declare("ALL", "", 2)
+	old.Container = "ALL"
+	all.Sub = []commands.Command{old}
 	before := table
 	table = func() *spec.Table[command] {
-		return newTable(append(commands.All(), mark, marked, which, marks))
+		return newTable(append(commands.All(), mark, marked, which, marks, all))
 	}
 	t.Cleanup(func() { table = before })
 }
@@ -80,6 +83,9 @@ func TestCommandTooNew(t *testing.T) {
 	r.want("Lookup with a wrong number of arguments", lookup("MARK"), fmt.Sprint(resp.UnknownCommand(words("MARK"))))
 	r.want("Lookup of a subcommand", lookup("MARKS FRESH k"), fmt.Sprint(resp.UnknownSubcommand([]byte("MARKS"), []byte("FRESH"))))
 	r.want("Lookup of its neighbour", lookup("MARKS OLD k"), "<nil>")
+	for _, line := range []string{"ALL", "ALL OLD k", "ALL OLD", "ALL NONE"} {
+		r.want("Lookup of "+line, lookup(line), fmt.Sprint(resp.UnknownCommand(words(line))))
+	}
 	r.want("logged", r.do("MARK k", "SET a 1", "MARK k", "WHICH v"), noMark+" +OK "+noMark+" :1")
 	exec := entry.Proposal{Atomic: true, Commands: writes("SET a 2", "MARK k", "GET a")}
 	r.want("in a transaction", r.apply(exec)[0], "*3 +OK "+noMark+" $1 2")
@@ -97,7 +103,7 @@ func TestCommandTooNew(t *testing.T) {
 		entry.Proposal{Commands: writes("WHICH v", "MARK k")},
 	)
 	r.want("the raise", strings.Join(replies, " | "), ":1 "+noMark+" | +OK | :2 +OK")
-	r.want("Lookup after it", lookup("MARK k")+lookup("MARKS FRESH k"), "<nil><nil>")
+	r.want("Lookup after it", lookup("MARK k")+lookup("MARKS FRESH k")+lookup("ALL OLD k"), "<nil><nil><nil>")
 	r.want("Lookup with a wrong number of arguments", lookup("MARK"), "ERR wrong number of arguments for 'mark' command")
 	if got, err = r.read(start, "MARKED k", "EXISTS k"); err != nil {
 		t.Fatal(err)
