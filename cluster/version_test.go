@@ -238,6 +238,25 @@ func TestLearnerHoldsTheVersion(t *testing.T) {
 	leaderOf(t, pair).audit(t, system.AuditOK)
 }
 
+// A new program joins an old cluster by asking: it becomes a member in the words of
+// the first version, and waits for the others.
+func TestNewProgramJoinsOldCluster(t *testing.T) {
+	a, b := newNode(t, "n1"), newNode(t, "n2")
+	a.knows = system.FirstVersion
+	a.run(t, "n1")
+	a.write(t, "SET k v")
+	b.run(t, "n2", a.addr)
+	eventually(t, "n2 votes", func() bool { return len(a.otherVoters()) == 1 })
+	if got := b.read(t, "GET k"); got != "$1\r\nv\r\n" {
+		t.Errorf("GET = %q", got)
+	}
+	must(t, a.Transfer(background(t), "n2"))
+	holdsUp(t, []*testNode{b}, "n1 (knows 1)")
+	a.upgrade(t)
+	a.awaitVersion(t, system.NewestVersion)
+	b.awaitVersion(t, system.NewestVersion)
+}
+
 // A node alone, whose data are of the first version, raises it by itself; and so does
 // one that was recovered from a cluster.
 func TestOldDataRise(t *testing.T) {
@@ -297,9 +316,7 @@ func TestOldProgramCannotJoin(t *testing.T) {
 	}
 	b.stop(t)
 	b.run(t, "n2", a.addr)
-	if err := <-b.Fatal(); !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("it ended with %v", err)
-	}
+	wantFatal(t, b, want)
 	b.stop(t)
 	b.knows = 0
 	b.run(t, "n2", a.addr)
@@ -325,10 +342,7 @@ func TestNewerDataEndTheNode(t *testing.T) {
 		tn.run(t, "n1")
 		before := tn.machine.Applied()
 		meet(&applier{n: tn.Node})
-		err := <-tn.Fatal()
-		if want := fmt.Sprintf(wayOut, system.NewestVersion); !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: it ended with %v, want the end %q", name, err, want)
-		}
+		wantFatal(t, tn, fmt.Sprintf(wayOut, system.NewestVersion))
 		if tn.machine.Applied() != before {
 			t.Errorf("%s: it was applied", name)
 		}

@@ -109,6 +109,10 @@ func TestCommandTooNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want("read", got, ":2 :1")
+	if got, err = r.read(start, "MARKED k"); err != nil {
+		t.Fatal(err)
+	}
+	r.want("read", got, ":2")
 	if more := r.m.Growth(0, words("WHICH v")) - small; more != 1<<20 {
 		t.Errorf("Growth was told version %d more, want 1", more>>20)
 	}
