@@ -124,7 +124,7 @@ func (a admission) hash() string {
 // joinEntry is the command that makes a node a member. A token is spent by the same
 // entry, so that of two nodes that show it only one gets in.
 func (n *Node) joinEntry(a admission, m system.Member) system.Command {
-	if a.asked && n.machine.HasAccess() {
+	if _, required := n.machine.Tokens(); a.asked && (required || n.machine.HasAccess()) {
 		return system.MemberAdmit(m, a.hash(), n.clock.leaderNow())
 	}
 	return system.MemberSet(m)

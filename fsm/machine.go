@@ -111,8 +111,8 @@ func (m *Machine) Version() uint64 { return m.look().system.Version() }
 // version is the one that commands go by.
 func (m *Machine) version() uint64 { return m.look().system.Effective() }
 
-// Admits says why a system command, given its arguments, is too new for the cluster;
-// nil where it is not.
+// Admits says why a system command, given its arguments, must not be logged yet; nil
+// where it may.
 func (m *Machine) Admits(args [][]byte) error { return m.look().system.Admits(args) }
 
 // HasAccess says whether the cluster can have users and join tokens.

@@ -155,13 +155,22 @@ func TestNoCommandIsTooNewForItsProgram(t *testing.T) {
 	check(commands.All())
 }
 
-func TestSystemCommandTooNew(t *testing.T) {
+// TestUsersOfVersionOne: the last programs of before the gate logged users at version 1,
+// and a node that replays its log must come to what one with a snapshot has.
+func TestUsersOfVersionOne(t *testing.T) {
 	r := oldRig(t)
 	users := system.UsersSet(0, system.UserChange{Name: "bob", Rules: "on"})
-	if got := r.system(users); !strings.HasPrefix(got, "-ERR this needs all nodes to run a version of raftkv that knows cluster version 2") {
-		t.Errorf("users in a cluster of version 1: %q", got)
+	if err := r.m.Admits(users.Args); err == nil || !strings.Contains(err.Error(), "knows cluster version 2, and the cluster is at 1") || r.m.HasAccess() {
+		t.Errorf("admitted at version 1: %v", err)
 	}
-	r.want("after the raise", r.system(system.ClusterVersion(2), users), "+OK +OK")
+	r.want("in the log", r.system(users), "+OK")
+	if got := r.copy(); got.Digest() != r.m.Digest() || got.Version() != 1 {
+		t.Errorf("a snapshot of it gives another state, of version %d", got.Version())
+	}
+	r.want("the raise", r.system(system.ClusterVersion(2)), "+OK")
+	if err := r.m.Admits(users.Args); err != nil || !r.m.HasAccess() {
+		t.Errorf("at version 2: %v", err)
+	}
 	r.want("never back", r.system(system.ClusterVersion(1)), "-ERR the cluster is at version 2 already")
 }
 

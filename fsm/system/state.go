@@ -160,9 +160,6 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 	if len(args) == 0 {
 		return s, fmt.Errorf("empty system command")
 	}
-	if err := s.Admits(args); err != nil {
-		return s, err
-	}
 	name, words := string(args[0]), make([]string, len(args)-1)
 	for i := range words {
 		words[i] = string(args[i+1])

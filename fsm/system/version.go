@@ -22,7 +22,10 @@ const (
 	accessVersion = 2
 )
 
-// since tells of the system commands that came after FirstVersion.
+// since tells of the system commands that came after FirstVersion. Those of
+// accessVersion are kept out of the log below it (Admits), but where one is in the log
+// it counts: the last programs of before this gate logged them at the first version. One
+// that comes later must be refused by Apply, too, as older programs do.
 func since(name string) uint64 {
 	switch name {
 	case cmdUsersSet, cmdTokenAdd, cmdTokensOff, cmdMemberAdmit:
@@ -71,8 +74,8 @@ func (s *State) Effective() uint64 {
 // HasAccess says whether the cluster can have users and join tokens.
 func (s *State) HasAccess() bool { return s.Effective() >= accessVersion }
 
-// Admits says why a system command, given its arguments, is too new for the cluster;
-// nil where it is not. Its text is for the person who asked.
+// Admits says why a system command, given its arguments, must not be logged yet: it is
+// too new for the cluster; nil where it is not. Its text is for the person who asked.
 func (s *State) Admits(args [][]byte) error {
 	if len(args) == 0 {
 		return nil
