@@ -79,7 +79,7 @@ func (n *Node) raise() {
 			pause(n.ctx, time.Second)
 		case to != 0:
 			n.log.Info("cluster version raised", "version", to)
-		case c.due(behind, time.Now()):
+		case behind != "" && c.due(behind, time.Now()):
 			n.log.Info("the cluster version rises once all members run a program that knows a newer one",
 				"version", n.machine.Version(), "known-here", n.cfg.knows, "missing", behind)
 		}
@@ -117,7 +117,7 @@ func (n *Node) raiseOnce(ctx context.Context) (to uint64, behind string, err err
 
 // commonVersion asks all members, whether they vote or not, and whether their join is
 // done or not, what they know just now. It returns the newest version that all of them
-// know, 0 if the cluster is there already, and then who holds it up.
+// know, 0 if the cluster is there already, and then who holds it up, if anybody does.
 func (n *Node) commonVersion(ctx context.Context) (to uint64, behind string) {
 	ctx, cancel := context.WithTimeout(ctx, roundWait)
 	defer cancel()
@@ -142,6 +142,8 @@ func (n *Node) commonVersion(ctx context.Context) (to uint64, behind string) {
 		switch {
 		case !heard[i]:
 			names = append(names, id+" (no answer)")
+		case knows[i] == 0:
+			names = append(names, id+" (does not say)")
 		case knows[i] <= have:
 			names = append(names, fmt.Sprintf("%s (knows %d)", id, knows[i]))
 		}

@@ -358,12 +358,12 @@ func (r *report) keyspace() {
 }
 
 // knownVersions is the newest cluster version that each member's program knows, ? where
-// it did not answer.
+// it did not say.
 func knownVersions(nodes []system.MemberStatus) string {
 	var all []string
 	for i := range nodes {
 		version := "?"
-		if nodes[i].Reachable {
+		if nodes[i].Reachable && nodes[i].Knows > 0 {
 			version = strconv.FormatUint(nodes[i].Knows, 10)
 		}
 		all = append(all, nodes[i].ID+"="+version)

@@ -197,16 +197,16 @@ func writeNodeStatus(w *resp.Writer, n *system.MemberStatus) {
 		w.BulkString(pair[0])
 		w.BulkString(pair[1])
 	}
-	asked := func(name string, value int64) {
+	tell := func(name string, known bool, value int64) {
 		w.BulkString(name)
-		if n.Reachable {
+		if known {
 			w.Int(value)
 		} else {
 			w.Null()
 		}
 	}
-	asked("match-index", int64(n.MatchIndex))
-	asked("lag", int64(n.Lag))
-	asked("last-contact-ms", n.LastContactMS)
-	asked("known-version", int64(n.Knows))
+	tell("match-index", n.Reachable, int64(n.MatchIndex))
+	tell("lag", n.Reachable, int64(n.Lag))
+	tell("last-contact-ms", n.Reachable, n.LastContactMS)
+	tell("known-version", n.Reachable && n.Knows > 0, int64(n.Knows))
 }

@@ -156,7 +156,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	for _, n := range st.Nodes {
 		m := memberJSON{ID: n.ID, Role: string(n.Role), Raft: n.Raft, RESP: n.RESP, HTTP: n.HTTP}
 		if n.Reachable {
-			m.MatchIndex, m.Lag, m.LastContact, m.Knows = &n.MatchIndex, &n.Lag, &n.LastContactMS, &n.Knows
+			m.MatchIndex, m.Lag, m.LastContact = &n.MatchIndex, &n.Lag, &n.LastContactMS
+		}
+		if n.Reachable && n.Knows > 0 {
+			m.Knows = &n.Knows
 		}
 		nodes = append(nodes, m)
 	}
