@@ -40,7 +40,7 @@ func (a *applier) Apply(l *raft.Log) any {
 	b, f, err := a.own(l)
 	if err != nil {
 		n.broken.Store(true)
-		n.fail(fmt.Errorf("log entry %d cannot be applied: %w", l.Index, err))
+		n.fail(withWayOut(fmt.Errorf("log entry %d cannot be applied: %w", l.Index, err)))
 		return nil
 	}
 	var writers []*resp.Writer
@@ -163,7 +163,10 @@ func (a *applier) Restore(rc io.ReadCloser) error {
 	n := a.n
 	in := &counted{Reader: rc}
 	if err := n.machine.Restore(in); err != nil {
-		a.unreadable = err
+		a.unreadable = withWayOut(err)
+		if fsm.Newer(err) { // its sender would send it again and again
+			n.fail(a.unreadable)
+		}
 		return err
 	}
 	at := n.machine.Applied().Index

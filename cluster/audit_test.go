@@ -24,7 +24,7 @@ import (
 // members, and one key. Nothing may be on its way.
 func (tn *testNode) spoil(t *testing.T) {
 	t.Helper()
-	cmds := []entry.Command{system.ClusterInit(tn.machine.ClusterID())}
+	cmds := []entry.Command{system.ClusterInit(tn.machine.ClusterID()), system.ClusterVersion(tn.machine.Version())}
 	for _, m := range tn.machine.Members() {
 		cmds = append(cmds, system.MemberSet(m))
 	}

@@ -160,10 +160,11 @@ func (n *Node) openTerm(r *raftNode, term uint64) {
 		n.log.Warn("the logged clock and this machine's differ; they close up by a tenth of the time that passes", "logged-ahead-by", off)
 	}
 	for n.ctx.Err() == nil && r.State() == raft.Leader && r.CurrentTerm() == term {
-		b := entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: n.clock.leaderNow()}
+		b := entry.Batch{ID: rand.Uint64(), Now: n.clock.leaderNow()}
 		if cmds := n.openingCommands(); len(cmds) > 0 {
 			b.Proposals = []entry.Proposal{{System: true, Commands: cmds}}
 		}
+		b.Version = n.batchVersion(b.Proposals)
 		n.opening.Store(b.ID)
 		f := r.Apply(entry.Append(nil, &b), adminWait)
 		if f.Error() == nil {
@@ -173,13 +174,18 @@ func (n *Node) openTerm(r *raftNode, term uint64) {
 	}
 }
 
-// openingCommands found the cluster, if that was not done, and announce this
-// node's addresses, if they changed.
+// openingCommands found the cluster, if that was not done, at the newest version that
+// this program knows, and announce this node's addresses, if they changed.
 func (n *Node) openingCommands() []entry.Command {
 	var cmds []entry.Command
 	id, me := n.state.Load(), n.self()
 	if id.State == founded && n.machine.ClusterID() == "" {
 		cmds = append(cmds, system.ClusterInit(id.Cluster))
+		// After a restart the Machine is empty too, and the cluster, which may be an old
+		// one with other members by now, is somewhere in the log.
+		if n.boot.Load() == 0 {
+			cmds = append(cmds, system.ClusterVersion(n.cfg.knows))
+		}
 	}
 	if known, _ := n.machine.Member(me.ID); known != me {
 		cmds = append(cmds, system.MemberSet(me))

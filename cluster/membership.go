@@ -34,11 +34,16 @@ type pledgeRequest struct {
 	Known bool
 	// Learner: it is to stay without a vote, should it have to ask again.
 	Learner bool
+	// Version is the cluster's.
+	Version uint64
 }
 
 // pledge is the answer to a pledgeRequest: the durable promise to belong to that
 // cluster and never to found one. It can be repeated.
 func (n *Node) pledge(r pledgeRequest) (system.Member, error) {
+	if err := n.tooOld(r.Version); err != nil {
+		return system.Member{}, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	id := n.dir.id
@@ -179,7 +184,7 @@ func (n *Node) addLearner(ctx context.Context, r admission) error {
 	}
 	m.Learner = r.Learner
 	n.book.learn(m.ID, m.Raft)
-	if err := n.logSystem(ctx, r.entry(m, n.clock.leaderNow())); err != nil {
+	if err := n.logSystem(ctx, n.joinEntry(r, m)); err != nil {
 		return err
 	}
 	if at < 0 {
@@ -209,7 +214,7 @@ func (n *Node) invite(ctx context.Context, r system.JoinRequest, known bool) (m 
 		cluster = id.UUID
 	}
 	err = n.askAddr(ctx, r.Raft, request{kind: kindPledge, answer: &m, body: pledgeRequest{
-		Cluster: cluster, Inviter: n.cfg.NodeID, ID: r.ID, Known: known, Learner: r.Learner,
+		Cluster: cluster, Inviter: n.cfg.NodeID, ID: r.ID, Known: known, Learner: r.Learner, Version: n.version(),
 		Seeds: append(n.book.addresses(r.ID), n.trans.Addr()),
 	}})
 	if fresh {

@@ -74,6 +74,10 @@ type Config struct {
 	TLS *transport.TLS
 	// Clock is the wall clock; nil is the system's.
 	Clock func() time.Time
+
+	// knows is the newest cluster version that the node says it knows: tests have older
+	// programs by it. 0 stands for system.NewestVersion.
+	knows uint64
 }
 
 // Node is a member of a cluster, or a fresh node that may become one.
@@ -171,6 +175,9 @@ func Open(cfg Config, m *fsm.Machine) (*Node, error) {
 	if cfg.DiskReserve == 0 {
 		cfg.DiskReserve = DefaultDiskReserve
 	}
+	if cfg.knows == 0 {
+		cfg.knows = system.NewestVersion
+	}
 	network, timing, err := timingOf(cfg.Network)
 	if err != nil {
 		return nil, err
@@ -234,7 +241,7 @@ func (n *Node) Start() error {
 	}
 	n.mu.Unlock()
 	n.trans.Start()
-	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.succession.watch, n.diverged.watch, n.auditNowAndThen} {
+	for _, loop := range []func(){n.propose, n.sweep, n.expire, n.serveRounds, n.serveLocalRounds, n.reconcile, n.announce, n.join, n.snapshots, func() { n.peers.watch(n) }, n.disk.watchHang, n.disk.watchSpace, n.succession.watch, n.diverged.watch, n.auditNowAndThen, n.raise} {
 		n.wg.Go(loop)
 	}
 	return nil

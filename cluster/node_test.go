@@ -35,6 +35,7 @@ type testNode struct {
 	wait    time.Duration // for a leader
 	audits  time.Duration // the interval; 0: none by themselves
 	network Network
+	knows   uint64                // the newest cluster version; 0: that of this program
 	cadence *cadence              // of snapshots; nil: the usual one
 	logs    io.Writer             // nil: the test's own output
 	refusal atomic.Pointer[error] // what commands forwarded to it end with; nil: they are done
@@ -77,7 +78,7 @@ func (tn *testNode) run(t *testing.T, id string, join ...string) {
 		NodeID: id, DataDir: tn.dir, RaftAddr: tn.addr, RaftAdvertise: tn.addr,
 		RESPAdvertise: "127.0.0.1:6" + id[len(id)-1:], HTTPAdvertise: "127.0.0.1:8" + id[len(id)-1:],
 		Join: join, LeaderWait: tn.wait, Clock: tn.wall, AuditInterval: tn.audits,
-		LogStore: testKind(), Network: tn.network,
+		LogStore: testKind(), Network: tn.network, knows: tn.knows,
 		Logger: slog.New(slog.NewTextHandler(tn.logs, &slog.HandlerOptions{Level: level})).With("node", id),
 	}, tn.machine)
 	if err != nil {

@@ -118,11 +118,12 @@ func (n *Node) found() error {
 // proposeOne sends one entry and sees to its outcome. It returns how many
 // proposals were in it.
 func (n *Node) proposeOne() (proposals int) {
-	items := n.queue.Take(maxEntry)
+	items := n.refuseNewer(n.queue.Take(maxEntry))
 	if n.disk.refuses() {
-		if items = n.refuseClients(items); len(items) == 0 && !n.tickWanted() {
-			return 0
-		}
+		items = n.refuseClients(items)
+	}
+	if len(items) == 0 && !n.tickWanted() {
+		return 0
 	}
 	f := n.newFlight(items)
 	if n.cfg.OnBatch != nil {
@@ -150,7 +151,7 @@ func (n *Node) proposeOne() (proposals int) {
 // newFlight makes an entry of proposals.
 func (n *Node) newFlight(items []*batch.Item) *flight {
 	f := &flight{items: items, done: make(chan struct{})}
-	f.batch = entry.Batch{Version: entry.Version, ID: rand.Uint64(), Now: max(n.clock.leaderNow(), n.machine.Now())}
+	f.batch = entry.Batch{ID: rand.Uint64(), Now: max(n.clock.leaderNow(), n.machine.Now())}
 	f.batch.Proposals = make([]entry.Proposal, len(items))
 	f.writers = make([]*resp.Writer, len(items))
 	size := entry.HeadSize
@@ -159,6 +160,7 @@ func (n *Node) newFlight(items []*batch.Item) *flight {
 		f.writers[i] = n.writer(it.Proto)
 		size += it.Proposal.Proposal.Size()
 	}
+	f.batch.Version = n.batchVersion(f.batch.Proposals)
 	f.data = n.encode(&f.batch, size)
 	return f
 }

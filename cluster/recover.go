@@ -113,7 +113,7 @@ func (r *Recovery) replay() error {
 		}
 		defer in.Close()
 		if err := r.machine.Restore(in); err != nil {
-			return fmt.Errorf("%s: %w", r.stores(snapshotDir), err)
+			return withWayOut(fmt.Errorf("%s: %w", r.stores(snapshotDir), err))
 		}
 		newest = meta.Index
 	}

@@ -79,8 +79,9 @@ func survivor(t *testing.T, snapshot bool) string {
 	return dir
 }
 
+// command is an entry as the first programs wrote it.
 func command(p entry.Proposal) *raft.Log {
-	return &raft.Log{Type: raft.LogCommand, Data: entry.Append(nil, &entry.Batch{Version: entry.Version, ID: 1, Now: 1, Proposals: []entry.Proposal{p}})}
+	return &raft.Log{Type: raft.LogCommand, Data: entry.Append(nil, &entry.Batch{Version: system.FirstVersion, ID: 1, Now: 1, Proposals: []entry.Proposal{p}})}
 }
 
 func must(t *testing.T, err error) {

@@ -24,6 +24,7 @@ type progress struct {
 	Short       bool    // its disk is nearly full, or hangs
 	Diverged    bool    // its state is not that of the others
 	Network     Network // whose timeouts it runs with; empty from an older version
+	Knows       uint64  // the newest cluster version that its program knows; 0 from one that does not say
 	Snapshot    snapshotState
 }
 
@@ -31,9 +32,9 @@ type progress struct {
 func (n *Node) progress() progress {
 	r := n.raft.Load()
 	if r == nil {
-		return progress{Role: n.role(), Network: n.cfg.Network}
+		return progress{Role: n.role(), Network: n.cfg.Network, Knows: n.cfg.knows}
 	}
-	p := progress{Role: n.role(), Network: n.cfg.Network, Snapshot: n.recent.state(), Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
+	p := progress{Role: n.role(), Network: n.cfg.Network, Knows: n.cfg.knows, Snapshot: n.recent.state(), Short: n.disk.isShort() || n.disk.hangs(), Diverged: n.diverged.on(), Term: r.CurrentTerm(), Last: r.LastIndex(), Commit: min(r.CommitIndex(), r.LastIndex())}
 	if p.Role != system.Leader {
 		if at := r.LastContact(); !at.IsZero() {
 			p.LastContact = time.Since(at).Milliseconds()
@@ -127,9 +128,9 @@ func (n *Node) Members() []system.MemberStatus {
 // Status is the full local answer; it asks the other nodes for their indexes.
 func (n *Node) Status(ctx context.Context) system.Status {
 	id := n.state.Load()
-	s := system.Status{NodeID: id.NodeID, ClusterID: id.Cluster, Role: n.role(), Nodes: n.Members(), Audit: n.audits.report()}
+	s := system.Status{NodeID: id.NodeID, ClusterID: id.Cluster, ClusterVersion: n.machine.Version(), Role: n.role(), Nodes: n.Members(), Audit: n.audits.report()}
 	if id.State == pristine {
-		s.ClusterID = id.UUID
+		s.ClusterID, s.ClusterVersion = id.UUID, n.cfg.knows
 	}
 	s.Leader, _, _ = n.Leader()
 	if r := n.raft.Load(); r != nil {
@@ -156,7 +157,7 @@ func (n *Node) Status(ctx context.Context) system.Status {
 	}
 	for i, p := range answers {
 		m := &s.Nodes[i]
-		m.MatchIndex, m.LastContactMS = p.Last, p.LastContact
+		m.MatchIndex, m.LastContactMS, m.Knows = p.Last, p.LastContact, p.Knows
 		m.Lag = last - min(last, p.Last)
 		if m.Reachable && m.Role == system.Follower && p.Role == system.Candidate || p.Role == system.Diverged {
 			m.Role = p.Role

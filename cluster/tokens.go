@@ -121,11 +121,11 @@ func (a admission) hash() string {
 	return system.HashToken(a.Token)
 }
 
-// entry is the command that makes the node a member. A token is spent by the same
+// joinEntry is the command that makes a node a member. A token is spent by the same
 // entry, so that of two nodes that show it only one gets in.
-func (a admission) entry(m system.Member, now int64) system.Command {
-	if a.asked {
-		return system.MemberAdmit(m, a.hash(), now)
+func (n *Node) joinEntry(a admission, m system.Member) system.Command {
+	if _, required := n.machine.Tokens(); a.asked && (required || n.machine.HasAccess()) {
+		return system.MemberAdmit(m, a.hash(), n.clock.leaderNow())
 	}
 	return system.MemberSet(m)
 }

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/entry"
@@ -21,8 +22,8 @@ const mostDue = 128
 // the Machine locked: a node that goes on in a state that no other has is worse
 // than one that is down.
 func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
-	if b.Version != entry.Version {
-		panic(fmt.Sprintf("fsm: entry %d has version %d, this program applies %d", at.Index, b.Version, entry.Version))
+	if b.Version == 0 || b.Version > entry.Version {
+		panic(fmt.Sprintf("fsm: entry %d has version %d, this program applies up to %d", at.Index, b.Version, entry.Version))
 	}
 	if replies != nil && len(replies) != len(b.Proposals) {
 		panic(fmt.Sprintf("fsm: %d writers for %d proposals", len(replies), len(b.Proposals)))
@@ -133,7 +134,7 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer, hint int) 
 	t.Hits, t.Misses = 0, 0
 	t.Expect(&a.m.ahead.keys, hint)
 	mark := w.Mark()
-	c, err := a.finder.find(cmd.Args)
+	c, err := a.finder.find(cmd.Args, a.version())
 	switch {
 	case err != nil:
 	case c.Write == nil:
@@ -155,18 +156,28 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer, hint int) 
 func (a *applier) in(db int) *keyspace.Txn {
 	if a.txn == nil || a.txn.DB() != db {
 		a.txn = a.m.keys.Txn(db, a.now, 0)
+		a.txn.ClusterVersion = a.version()
 	}
 	return a.txn
 }
+
+// version is the one that commands go by at this place in the log.
+func (a *applier) version() uint64 { return a.system.Effective() }
 
 func (a *applier) systemCommand(args [][]byte, w *resp.Writer) {
 	next, err := a.system.Apply(args)
 	if err == nil && next.ClusterID() != a.system.ClusterID() {
 		err = a.found(next)
 	}
+	if errors.Is(err, entry.ErrVersion) { // whoever knows that version has another state from here on
+		panic("fsm: " + err.Error())
+	}
 	if err != nil {
 		w.Error(resp.Error("ERR " + err.Error()))
 		return
+	}
+	if next.Version() != a.system.Version() {
+		a.txn = nil // it tells the old one
 	}
 	a.system = next
 	w.OK()

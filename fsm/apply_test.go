@@ -271,7 +271,9 @@ func TestBrokenInvariantsPanic(t *testing.T) {
 	}{
 		{"the same entry again", func(m *Machine) { m.Apply(Position{Index: 5, Term: 3}, good, nil) }, "fsm: entry 5 of term 3 after entry 5 of term 3"},
 		{"an earlier term", func(m *Machine) { m.Skip(Position{Index: 6, Term: 2}) }, "fsm: entry 6 of term 2 after entry 5 of term 3"},
-		{"unknown version", func(m *Machine) { m.Apply(at, &entry.Batch{Version: 9}, nil) }, "fsm: entry 6 has version 9, this program applies 1"},
+		{"unknown version", func(m *Machine) { m.Apply(at, &entry.Batch{Version: entry.Version + 1}, nil) },
+			fmt.Sprintf("fsm: entry 6 has version %d, this program applies up to %d", entry.Version+1, entry.Version)},
+		{"no version", func(m *Machine) { m.Apply(at, &entry.Batch{}, nil) }, fmt.Sprintf("fsm: entry 6 has version 0, this program applies up to %d", entry.Version)},
 		{"writers missing", func(m *Machine) { m.Apply(at, good, []*resp.Writer{}) }, "fsm: 0 writers for 1 proposals"},
 	}
 	for _, tt := range tests {

@@ -20,12 +20,14 @@ func (m *Machine) Growth(db int, args [][]byte) int64 {
 	for _, a := range args {
 		n += argumentCost + int64(len(a)) + int64(len(a))/argumentPart
 	}
-	c, err := find(args)
+	c, err := m.find(args)
 	if err != nil || c.Grows == nil || !isDB(db) {
 		return n
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	now := m.shown.now
-	return n + c.Grows(m.keys.View(db, keyspace.Instant{Logged: now, Now: now}), args)
+	v := m.keys.View(db, keyspace.Instant{Logged: now, Now: now})
+	v.ClusterVersion = m.shown.system.Effective()
+	return n + c.Grows(v, args)
 }

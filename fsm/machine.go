@@ -105,6 +105,19 @@ func (m *Machine) Bytes() int64 { return m.look().bytes }
 // ClusterID returns the cluster's UUID, empty before it is founded.
 func (m *Machine) ClusterID() string { return m.look().system.ClusterID() }
 
+// Version returns the cluster version, 0 before the cluster is founded.
+func (m *Machine) Version() uint64 { return m.look().system.Version() }
+
+// version is the one that commands go by.
+func (m *Machine) version() uint64 { return m.look().system.Effective() }
+
+// Admits says why a system command, given its arguments, must not be logged yet; nil
+// where it may.
+func (m *Machine) Admits(args [][]byte) error { return m.look().system.Admits(args) }
+
+// HasAccess says whether the cluster can have users and join tokens.
+func (m *Machine) HasAccess() bool { return m.look().system.HasAccess() }
+
 // Members returns the members with the addresses they announced, ordered by id.
 func (m *Machine) Members() []system.Member {
 	return slices.Clone(m.look().system.Members())

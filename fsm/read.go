@@ -108,7 +108,7 @@ func (r *reader) commands(p *entry.Proposal) {
 			v.Expect(&r.ahead.keys, r.ahead.hint(r.m.keys, p, i, nil))
 		}
 		mark := r.w.Mark()
-		c, err := r.finder.find(p.Commands[i].Args)
+		c, err := r.finder.find(p.Commands[i].Args, v.ClusterVersion)
 		if err == nil {
 			err = c.read(v, p.Commands[i].Args, r.w)
 		}
@@ -122,8 +122,11 @@ func (r *reader) commands(p *entry.Proposal) {
 // look opens the view of a database.
 func (r *reader) look(db int) {
 	r.view.Look(r.m.keys, db, r.at)
-	r.view.Draw = r.m.draw
+	r.view.Draw, r.view.ClusterVersion = r.m.draw, r.version()
 }
+
+// version is the one that commands go by. What is shown is replaced by who holds mu only.
+func (r *reader) version() uint64 { return r.m.shown.system.Effective() }
 
 // done takes up what the view has come upon.
 func (r *reader) done() {

@@ -23,7 +23,7 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	r := &rig{t: t, m: New(), now: start}
-	r.system(system.ClusterInit("test"))
+	r.system(system.ClusterInit("test"), system.ClusterVersion(system.NewestVersion))
 	return r
 }
 

@@ -2,8 +2,10 @@ package fsm
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 
+	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/snapshot"
 )
 
@@ -80,6 +82,12 @@ func (m *Machine) Restore(r io.Reader) error {
 	m.keys = loaded.Space
 	m.publish(Position{Index: loaded.Index, Term: loaded.Term}, loaded.Now, loaded.System)
 	return nil
+}
+
+// Newer says whether an error, of Restore or of what decodes entries, means that a
+// program that knows more wrote what was read.
+func Newer(err error) bool {
+	return errors.Is(err, snapshot.ErrVersion) || errors.Is(err, entry.ErrVersion)
 }
 
 // Become replaces the state with another Machine's, its position and clock included,

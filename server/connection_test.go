@@ -291,14 +291,14 @@ func TestRaftStatus(t *testing.T) {
 		if id == "node2" {
 			m = node2
 		}
-		return "*16\r\n$2\r\nid\r\n" + bulk(id) + "$4\r\nrole\r\n" + bulk(role) + "$4\r\nraft\r\n" + bulk(m.Raft) +
+		return "*18\r\n$2\r\nid\r\n" + bulk(id) + "$4\r\nrole\r\n" + bulk(role) + "$4\r\nraft\r\n" + bulk(m.Raft) +
 			"$4\r\nresp\r\n" + bulk(m.RESP) + "$4\r\nhttp\r\n" + bulk(m.HTTP) + rest
 	}
-	c.roundTrip("RAFT.STATUS\r\n", "*22\r\n$7\r\nnode-id\r\n$5\r\nnode1\r\n$10\r\ncluster-id\r\n$4\r\nuuid\r\n$4\r\nrole\r\n$6\r\nleader\r\n"+
+	c.roundTrip("RAFT.STATUS\r\n", "*24\r\n$7\r\nnode-id\r\n$5\r\nnode1\r\n$10\r\ncluster-id\r\n$4\r\nuuid\r\n$15\r\ncluster-version\r\n:2\r\n$4\r\nrole\r\n$6\r\nleader\r\n"+
 		"$4\r\nterm\r\n:1\r\n$9\r\nleader-id\r\n$5\r\nnode1\r\n$6\r\nleader\r\n"+bulk(node1.RESP)+
 		"$12\r\ncommit-index\r\n:0\r\n$13\r\napplied-index\r\n:0\r\n$14\r\nlast-log-index\r\n:0\r\n$14\r\nsnapshot-index\r\n:0\r\n$5\r\nnodes\r\n*2\r\n"+
-		node("node1", "leader", "$11\r\nmatch-index\r\n:0\r\n$3\r\nlag\r\n:0\r\n$15\r\nlast-contact-ms\r\n:0\r\n")+
-		node("node2", "follower", "$11\r\nmatch-index\r\n$-1\r\n$3\r\nlag\r\n$-1\r\n$15\r\nlast-contact-ms\r\n$-1\r\n"))
+		node("node1", "leader", "$11\r\nmatch-index\r\n:0\r\n$3\r\nlag\r\n:0\r\n$15\r\nlast-contact-ms\r\n:0\r\n$13\r\nknown-version\r\n:3\r\n")+
+		node("node2", "follower", "$11\r\nmatch-index\r\n$-1\r\n$3\r\nlag\r\n$-1\r\n$15\r\nlast-contact-ms\r\n$-1\r\n$13\r\nknown-version\r\n$-1\r\n"))
 }
 
 func bulk(s string) string { return "$" + strconv.Itoa(len(s)) + "\r\n" + s + "\r\n" }

@@ -191,8 +191,8 @@ func (f *fake) Status(context.Context) system.Status {
 	nodes := f.Members()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	nodes[0].Reachable, nodes[0].MatchIndex = true, f.index
-	return system.Status{NodeID: "node1", ClusterID: "uuid", Role: system.Leader, Term: 1, Leader: f.leader, AppliedIndex: f.index, Nodes: nodes}
+	nodes[0].Reachable, nodes[0].MatchIndex, nodes[0].Knows = true, f.index, 3
+	return system.Status{NodeID: "node1", ClusterID: "uuid", ClusterVersion: 2, Role: system.Leader, Term: 1, Leader: f.leader, AppliedIndex: f.index, Nodes: nodes}
 }
 
 func (f *fake) ask(what string, args ...string) error {

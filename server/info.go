@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -356,10 +357,26 @@ func (r *report) keyspace() {
 	}
 }
 
+// knownVersions is the newest cluster version that each member's program knows, ? where
+// it did not say.
+func knownVersions(nodes []system.MemberStatus) string {
+	var all []string
+	for i := range nodes {
+		version := "?"
+		if nodes[i].Reachable && nodes[i].Knows > 0 {
+			version = strconv.FormatUint(nodes[i].Knows, 10)
+		}
+		all = append(all, nodes[i].ID+"="+version)
+	}
+	return strings.Join(all, ",")
+}
+
 func (r *report) raft() {
 	status := r.status()
 	r.field("raft_node_id", status.NodeID)
 	r.field("raft_cluster_id", status.ClusterID)
+	r.field("raft_cluster_version", status.ClusterVersion)
+	r.field("raft_known_versions", knownVersions(status.Nodes))
 	r.field("raft_role", status.Role)
 	r.field("raft_term", status.Term)
 	r.field("raft_leader_id", status.Leader.ID)

@@ -43,7 +43,7 @@ func TestInfo(t *testing.T) {
 		"redis_version": RedisVersion, "redis_mode": "cluster", "redis_git_sha1": "abc", "raftkv_version": "1.0",
 		"connected_clients": "1", "blocked_clients": "0", "maxclients": "10000", "loading": "0",
 		"rdb_bgsave_in_progress": "0", "aof_rewrite_in_progress": "0", "total_connections_received": "1",
-		"cluster_enabled": "1", "role": "master", "raft_node_id": "node1", "raft_term": "1", "run_id": s.runID,
+		"cluster_enabled": "1", "role": "master", "raft_node_id": "node1", "raft_cluster_version": "2", "raft_known_versions": "node1=3,node2=?", "raft_term": "1", "run_id": s.runID,
 		"db3": "keys=1,expires=0,avg_ttl=0", "tcp_port": fmt.Sprint(s.port()), "master_repl_offset": fmt.Sprint(s.machine.Applied().Index),
 	}
 	for _, sections := range [][]string{nil, {"ALL"}, {"everything"}, {"default", "cpu"}} {

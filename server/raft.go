@@ -168,9 +168,10 @@ func cmdRaftStatus(s *Session, _ [][]byte, w *resp.Writer) error {
 		w.BulkString(name)
 		w.Int(int64(value))
 	}
-	w.Map(11)
+	w.Map(12)
 	text("node-id", status.NodeID)
 	text("cluster-id", status.ClusterID)
+	number("cluster-version", status.ClusterVersion)
 	text("role", string(status.Role))
 	number("term", status.Term)
 	text("leader-id", status.Leader.ID)
@@ -189,22 +190,23 @@ func cmdRaftStatus(s *Session, _ [][]byte, w *resp.Writer) error {
 
 // writeNodeStatus writes one node's map; what an unreachable one could not tell is null.
 func writeNodeStatus(w *resp.Writer, n *system.MemberStatus) {
-	w.Map(8)
+	w.Map(9)
 	for _, pair := range [][2]string{
 		{"id", n.ID}, {"role", string(n.Role)}, {"raft", n.Raft}, {"resp", n.RESP}, {"http", n.HTTP},
 	} {
 		w.BulkString(pair[0])
 		w.BulkString(pair[1])
 	}
-	asked := func(name string, value int64) {
+	tell := func(name string, known bool, value int64) {
 		w.BulkString(name)
-		if n.Reachable {
+		if known {
 			w.Int(value)
 		} else {
 			w.Null()
 		}
 	}
-	asked("match-index", int64(n.MatchIndex))
-	asked("lag", int64(n.Lag))
-	asked("last-contact-ms", n.LastContactMS)
+	tell("match-index", n.Reachable, int64(n.MatchIndex))
+	tell("lag", n.Reachable, int64(n.Lag))
+	tell("last-contact-ms", n.Reachable, n.LastContactMS)
+	tell("known-version", n.Reachable && n.Knows > 0, int64(n.Knows))
 }

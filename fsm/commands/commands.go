@@ -19,6 +19,9 @@ type Args [][]byte
 // before is to be taken back then. The Writer may be nil.
 type Command struct {
 	spec.Command
+	// From is the cluster version that the command came with; below it there is no such
+	// command. 0: it was always there.
+	From uint64
 	// Read is the handler of a command that changes nothing.
 	Read func(*keyspace.View, Args, *resp.Writer) error
 	// Write is the handler of a command that may change something.

@@ -10,7 +10,7 @@ import (
 
 // The form of a batch (numbers are varints unless a size is given):
 //
-//	version
+//	version          of the cluster; this form is that of all up to now
 //	flags            none known yet
 //	id               8 bytes, little endian
 //	now              signed

@@ -172,7 +172,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"empty", nil, ErrCorrupt},
 		{"version 0", change(0, 0), ErrVersion},
-		{"version 2", change(0, Version+1), ErrVersion},
+		{"a newer version", change(0, Version+1), ErrVersion},
 		{"unknown batch flag", change(1, 1), ErrVersion},
 		{"unknown proposal flag", change(headLen+1, 0x20), ErrVersion},
 		{"more proposals than bytes", change(headLen, 0x7f), ErrCorrupt},

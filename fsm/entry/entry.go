@@ -3,12 +3,11 @@
 // nothing of what the commands mean.
 package entry
 
-// Version is the newest batch version this program writes and reads. It fixes
-// format and semantics: a change of either needs a new number.
-const Version = 1
-
 // Batch is one log entry.
 type Batch struct {
+	// Version is the cluster version that its writer went by, so that a program that
+	// does not know that one stops. What commands mean is decided by the state that
+	// they meet, not by it.
 	Version uint16
 	// ID tells the proposer's own batch from all others when it comes back to be
 	// applied. It is random, and the seed of all chance in the batch.

@@ -18,6 +18,9 @@ type View struct {
 	// Get does not count, only its View's: as in Redis, looking up what is then
 	// changed is no read of it.
 	Hits, Misses uint64
+	// ClusterVersion is what a command that does something else from some version on
+	// goes by. Whoever makes the View sets it.
+	ClusterVersion uint64
 
 	space *Space
 	index int

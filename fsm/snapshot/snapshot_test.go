@@ -24,7 +24,7 @@ const now = int64(1_700_000_000_000)
 // that expires, a long one, one that is gone again, and databases that were swapped.
 func sample(t testing.TB) *Frozen {
 	t.Helper()
-	state, err := system.NewState("0f8e", 1, []system.Member{
+	state, err := system.NewState("0f8e", system.NewestVersion, []system.Member{
 		{ID: "n1", Raft: "h:1", RESP: "h:2", HTTP: "h:3", Dir: "d1"},
 		{ID: "n2", Raft: "i:1", Learner: true},
 	}, []system.Departure{{ID: "n0", Dir: "d0"}, {ID: "n3"}})

@@ -14,13 +14,11 @@ import (
 // *State is that of a node without a cluster.
 type State struct {
 	clusterID string
-	// version is the cluster version: it fixes what commands do, and is raised only
-	// when all members understand the new one.
-	version  uint64
-	members  []Member    // ordered by ID
-	departed []Departure // ordered by ID; grows, never shrinks
-	users    *Users      // nil until the first change of a user
-	joining  *tokens     // nil while nobody needs one to join
+	version   uint64      // see version.go; 0 without a cluster
+	members   []Member    // ordered by ID
+	departed  []Departure // ordered by ID; grows, never shrinks
+	users     *Users      // nil until the first change of a user
+	joining   *tokens     // nil while nobody needs one to join
 }
 
 // maxIDs is how many ids a cluster can use in its life, those in use included: what
@@ -29,14 +27,11 @@ type State struct {
 // let a directory that lies about somewhere take part again under it.
 const maxIDs = 1 << 16
 
-// FirstVersion is the cluster version that a new cluster starts with.
-const FirstVersion = 1
-
 // NewState returns the state that a snapshot told of. Members and departed may come
 // in any order; the error says what cannot be.
 func NewState(clusterID string, version uint64, members []Member, departed []Departure) (*State, error) {
-	if version > FirstVersion {
-		return nil, fmt.Errorf("cluster version %d; this program knows up to %d", version, FirstVersion)
+	if version > NewestVersion {
+		return nil, fmt.Errorf("cluster version %d, this program knows up to %d", version, NewestVersion)
 	}
 	if len(members)+len(departed) > maxIDs {
 		return nil, fmt.Errorf("%d node ids; there are at most %d", len(members)+len(departed), maxIDs)
@@ -66,14 +61,6 @@ func (s *State) ClusterID() string {
 		return ""
 	}
 	return s.clusterID
-}
-
-// Version is the cluster version, 0 before the cluster is founded.
-func (s *State) Version() uint64 {
-	if s == nil {
-		return 0
-	}
-	return s.version
 }
 
 // Members returns all members, ordered by id. The caller must not change the slice.
@@ -131,8 +118,8 @@ const (
 	cmdAudit       = "AUDIT"
 )
 
-// ClusterInit founds the cluster: it gives it its UUID. It is refused once there
-// is a UUID, unless it is the same one.
+// ClusterInit founds the cluster, at FirstVersion: it gives it its UUID. It is refused
+// once there is a UUID, unless it is the same one.
 func ClusterInit(uuid string) Command { return command(cmdClusterInit, uuid) }
 
 // MemberSet adds a member, or replaces what is known of one. It is refused where the
@@ -180,6 +167,8 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 	switch {
 	case name == cmdClusterInit && len(words) == 1:
 		return s.initCluster(words[0])
+	case name == cmdClusterVersion && len(words) == 1:
+		return s.raise(words[0])
 	case name == cmdMemberSet && len(words) == 6 && isBool(words[4]):
 		return s.setMember(memberOf(words))
 	case name == cmdMemberLeft && len(words) == 1:

@@ -112,7 +112,7 @@ func TestNewState(t *testing.T) {
 		members  []Member
 		departed []Departure
 	}{
-		{"newer version", FirstVersion + 1, nil, nil},
+		{"newer version", NewestVersion + 1, nil, nil},
 		{"member without id", 1, []Member{{}}, nil},
 		{"member twice", 1, []Member{{ID: "a"}, {ID: "a"}}, nil},
 		{"former member without id", 1, nil, []Departure{{}}},

@@ -78,26 +78,30 @@ type MemberStatus struct {
 	// one knows without asking now.
 	Alive bool
 	// Reachable says whether the node answered just now; where it is false
-	// MatchIndex, Lag and LastContactMS mean nothing.
+	// MatchIndex, Lag, LastContactMS and Knows mean nothing.
 	Reachable     bool
 	MatchIndex    uint64
 	Lag           uint64 // entries behind the last index that the answering node knows of
 	LastContactMS int64
+	Knows         uint64 // the newest cluster version that its program knows; 0 where unknown
 }
 
 // Status is the answer of RAFT.STATUS, as one node knows it without asking a majority.
 type Status struct {
-	NodeID        string
-	ClusterID     string
-	Role          Role
-	Term          uint64
-	Leader        Member // zero where unknown
-	CommitIndex   uint64
-	AppliedIndex  uint64
-	LastLogIndex  uint64
-	SnapshotIndex uint64
-	Nodes         []MemberStatus // ordered by id
-	Audit         AuditReport    // the last one that this node was told of; zero for none
+	NodeID    string
+	ClusterID string
+	// ClusterVersion is as applied here; of a node without a cluster, that of the one it
+	// would found.
+	ClusterVersion uint64
+	Role           Role
+	Term           uint64
+	Leader         Member // zero where unknown
+	CommitIndex    uint64
+	AppliedIndex   uint64
+	LastLogIndex   uint64
+	SnapshotIndex  uint64
+	Nodes          []MemberStatus // ordered by id
+	Audit          AuditReport    // the last one that this node was told of; zero for none
 }
 
 // JoinRequest asks for a node to be added. Learner leaves it without a vote.

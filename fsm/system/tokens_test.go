@@ -30,7 +30,7 @@ func hashes(s *State) (all []string) {
 
 func TestATokenLetsOneNodeIn(t *testing.T) {
 	a, b := HashToken("a"), HashToken("b")
-	s := applied(t, nil, ClusterInit("X"), TokenAdd(Token{a, 1000}, 0), TokenAdd(Token{b, 2000}, 0))
+	s := applied(t, nil, ClusterInit("X"), ClusterVersion(NewestVersion), TokenAdd(Token{a, 1000}, 0), TokenAdd(Token{b, 2000}, 0))
 	n1, n2 := Member{ID: "n1", Raft: "h:1", Dir: "d1"}, Member{ID: "n2", Raft: "h:2", Dir: "d2"}
 	for _, c := range []struct {
 		name, hash string
@@ -85,7 +85,7 @@ func TestATokenLetsOneNodeIn(t *testing.T) {
 }
 
 func TestWithoutTokensEverybodyMayAsk(t *testing.T) {
-	s := applied(t, nil, ClusterInit("X"), MemberAdmit(Member{ID: "n1", Dir: "d1"}, "", 0), MemberAdmit(Member{ID: "n2", Dir: "d2"}, HashToken("whatever"), 0))
+	s := applied(t, nil, ClusterInit("X"), ClusterVersion(NewestVersion), MemberAdmit(Member{ID: "n1", Dir: "d1"}, "", 0), MemberAdmit(Member{ID: "n2", Dir: "d2"}, HashToken("whatever"), 0))
 	if len(s.Members()) != 2 {
 		t.Errorf("members %v", s.Members())
 	}
@@ -97,7 +97,7 @@ func TestWithoutTokensEverybodyMayAsk(t *testing.T) {
 }
 
 func TestTokensAreBounded(t *testing.T) {
-	s := applied(t, nil, ClusterInit("X"))
+	s := applied(t, nil, ClusterInit("X"), ClusterVersion(NewestVersion))
 	for i := range maxTokens {
 		s = applied(t, s, TokenAdd(Token{HashToken(fmt.Sprint(i)), 1000}, 0))
 	}
@@ -111,7 +111,7 @@ func TestTokensAreBounded(t *testing.T) {
 }
 
 func TestBadTokenCommands(t *testing.T) {
-	s := applied(t, nil, ClusterInit("X"), TokenAdd(Token{HashToken("a"), 1000}, 0))
+	s := applied(t, nil, ClusterInit("X"), ClusterVersion(NewestVersion), TokenAdd(Token{HashToken("a"), 1000}, 0))
 	for _, words := range [][]string{
 		{cmdTokenAdd, HashToken("b"), "x", "0"}, {cmdTokenAdd, HashToken("b"), "1", ""}, {cmdTokenAdd, "short", "1", "0"},
 		{cmdTokenAdd, strings.ToUpper(HashToken("b")), "1", "0"}, {cmdTokenAdd, HashToken("a"), "1", "0"}, {cmdTokenAdd, HashToken("b"), "1"},
@@ -133,7 +133,7 @@ func TestTokensOutliveOtherChanges(t *testing.T) {
 }
 
 func TestWithTokensRefusesWhatCannotBe(t *testing.T) {
-	s := applied(t, nil, ClusterInit("X"))
+	s := applied(t, nil, ClusterInit("X"), ClusterVersion(NewestVersion))
 	a := Token{HashToken("a"), 1}
 	for name, open := range map[string][]Token{"twice": {a, a}, "no hash": {{Hash: "x"}}, "too many": make([]Token, maxTokens+1)} {
 		if _, err := s.WithTokens(open, true); err == nil {

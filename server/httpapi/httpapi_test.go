@@ -122,9 +122,9 @@ func (n *node) Status(context.Context) system.Status {
 		role = n.role
 	}
 	return system.Status{
-		NodeID: "n1", ClusterID: "c", Role: role, Term: 3, Leader: m("n1"), CommitIndex: 9, AppliedIndex: 9, LastLogIndex: 9,
+		NodeID: "n1", ClusterID: "c", ClusterVersion: 2, Role: role, Term: 3, Leader: m("n1"), CommitIndex: 9, AppliedIndex: 9, LastLogIndex: 9,
 		Nodes: []system.MemberStatus{
-			{Member: m("n1"), Role: system.Leader, Reachable: true, MatchIndex: 9},
+			{Member: m("n1"), Role: system.Leader, Reachable: true, MatchIndex: 9, Knows: 3},
 			{Member: m("n2"), Role: system.Follower},
 		},
 	}
@@ -541,7 +541,8 @@ func TestStatus(t *testing.T) {
 	}
 	nodes := got["nodes"].([]any)
 	first, second := nodes[0].(map[string]any), nodes[1].(map[string]any)
-	if got["leader_id"] != "n1" || got["role"] != "leader" || first["match_index"] != 9.0 || second["match_index"] != nil || second["http"] != "n2:8080" {
+	if got["leader_id"] != "n1" || got["role"] != "leader" || first["match_index"] != 9.0 || second["match_index"] != nil || second["http"] != "n2:8080" ||
+		got["cluster_version"] != 2.0 || first["known_version"] != 3.0 || second["known_version"] != nil {
 		t.Errorf("got %s", body)
 	}
 }

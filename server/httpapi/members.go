@@ -144,6 +144,7 @@ type memberJSON struct {
 	MatchIndex  *uint64 `json:"match_index"`
 	Lag         *uint64 `json:"lag"`
 	LastContact *int64  `json:"last_contact_ms"`
+	Knows       *uint64 `json:"known_version"`
 }
 
 // status tells what this node knows, in a minority too.
@@ -157,11 +158,15 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		if n.Reachable {
 			m.MatchIndex, m.Lag, m.LastContact = &n.MatchIndex, &n.Lag, &n.LastContactMS
 		}
+		if n.Reachable && n.Knows > 0 {
+			m.Knows = &n.Knows
+		}
 		nodes = append(nodes, m)
 	}
 	writeJSON(w, http.StatusOK, struct {
 		NodeID        string       `json:"node_id"`
 		ClusterID     string       `json:"cluster_id"`
+		Version       uint64       `json:"cluster_version"`
 		Role          string       `json:"role"`
 		Term          uint64       `json:"term"`
 		LeaderID      string       `json:"leader_id"`
@@ -173,7 +178,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		SnapshotIndex uint64       `json:"snapshot_index"`
 		Nodes         []memberJSON `json:"nodes"`
 	}{
-		st.NodeID, st.ClusterID, string(st.Role), st.Term, st.Leader.ID, st.Leader.RESP, st.Leader.HTTP,
+		st.NodeID, st.ClusterID, st.ClusterVersion, string(st.Role), st.Term, st.Leader.ID, st.Leader.RESP, st.Leader.HTTP,
 		st.CommitIndex, st.AppliedIndex, st.LastLogIndex, st.SnapshotIndex, nodes,
 	})
 }

@@ -106,6 +106,7 @@ var (
 	descExpires   = desc("keys_expiring", "Keys in a database that have an expiry time.", "db")
 	descBytes     = desc("keys_bytes", "Memory that keys and values take.")
 	descRole      = desc("raft_role", "1 for the role that this node has now, 0 for the others.", "role")
+	descVersion   = desc("raft_cluster_version", "The cluster version that commands go by; it rises once all members know a newer one.")
 	descTerm      = desc("raft_term", "Current Raft term.")
 	descHasLeader = desc("raft_has_leader", "1 if this node knows a leader.")
 	descCommit    = desc("raft_commit_index", "Last log index known to be committed.")
@@ -119,7 +120,7 @@ var (
 	descPeerUp    = desc("raft_node_reachable", "1 if that member answered this node just now.", "id")
 	descPeerLag   = desc("raft_node_lag", "Log entries that a member is behind; only of those that answer.", "id")
 	descAll       = []*prometheus.Desc{
-		descInfo, descOpen, descAccepted, descRejected, descCommands, descKeys, descExpires, descBytes, descRole, descTerm,
+		descInfo, descOpen, descAccepted, descRejected, descCommands, descKeys, descExpires, descBytes, descRole, descVersion, descTerm,
 		descHasLeader, descCommit, descApplied, descLast, descSnapIndex, descSnapTime, descDiverged, descAuditTime, descAuditBad, descPeerUp, descPeerLag,
 	}
 )
@@ -161,6 +162,7 @@ func (c *collector) collectRaft(gauge func(d *prometheus.Desc, v float64, labels
 	for _, role := range []system.Role{system.Leader, system.Follower, system.Candidate, system.Learner, system.Removed, system.Diverged} {
 		gauge(descRole, oneIf(st.Role == role), string(role))
 	}
+	gauge(descVersion, float64(st.ClusterVersion))
 	gauge(descTerm, float64(st.Term))
 	gauge(descHasLeader, oneIf(st.Leader.ID != ""))
 	gauge(descCommit, float64(st.CommitIndex))

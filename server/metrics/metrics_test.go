@@ -24,8 +24,8 @@ func source() Source {
 		Status: func(ctx context.Context) system.Status {
 			return system.Status{
 				NodeID: "n1", ClusterID: "c", Role: system.Follower, Term: 4, Leader: system.Member{ID: "n2"},
-				Audit:       system.AuditReport{Time: 1600000000, Nodes: []system.NodeDigest{{ID: "n1", Verdict: system.AuditDiffers}, {ID: "n2", Verdict: system.AuditOK}}},
-				CommitIndex: 11, AppliedIndex: 10, LastLogIndex: 12, SnapshotIndex: 6,
+				Audit:          system.AuditReport{Time: 1600000000, Nodes: []system.NodeDigest{{ID: "n1", Verdict: system.AuditDiffers}, {ID: "n2", Verdict: system.AuditOK}}},
+				ClusterVersion: 3, CommitIndex: 11, AppliedIndex: 10, LastLogIndex: 12, SnapshotIndex: 6,
 				Nodes: []system.MemberStatus{
 					{Member: system.Member{ID: "n2"}, Reachable: true, Lag: 3},
 					{Member: system.Member{ID: "n3"}, Lag: 99},
@@ -72,6 +72,7 @@ func TestMetrics(t *testing.T) {
 		`raftkv_raft_applied_index 10`,
 		`raftkv_raft_last_log_index 12`,
 		`raftkv_raft_snapshot_index 6`,
+		`raftkv_raft_cluster_version 3`,
 		`raftkv_raft_last_snapshot_timestamp_seconds 1.7e+09`,
 		`raftkv_raft_diverged 0`,
 		`raftkv_raft_last_audit_timestamp_seconds 1.6e+09`,

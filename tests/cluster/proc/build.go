@@ -36,6 +36,9 @@ func StoreFlags() []string {
 // FaultsEnv names one that was built with the tag `faults`.
 const FaultsEnv = "RAFTKV_TEST_FAULTS_BINARY"
 
+// NextEnv names one that was built with the tag `nextversion`.
+const NextEnv = "RAFTKV_TEST_NEXT_BINARY"
+
 // binary is one way of building raftkv.
 type binary struct {
 	env  string
@@ -50,6 +53,7 @@ type binary struct {
 var (
 	plain  = &binary{env: BinaryEnv}
 	faulty = &binary{env: FaultsEnv, args: []string{"-tags", "faults"}}
+	next   = &binary{env: NextEnv, args: []string{"-tags", "nextversion"}}
 )
 
 // Build returns the path of the raftkv binary, which it builds at the first call.
@@ -63,6 +67,13 @@ func Build(tb testing.TB) string {
 func BuildFaults(tb testing.TB) string {
 	tb.Helper()
 	return faulty.get(tb)
+}
+
+// BuildNext does the same with one that knows one cluster version more, as a program
+// of the future will; see package fsm/entry.
+func BuildNext(tb testing.TB) string {
+	tb.Helper()
+	return next.get(tb)
 }
 
 func (b *binary) get(tb testing.TB) string {
@@ -126,7 +137,7 @@ func Main(m *testing.M) int {
 		logging.Disable()
 	}
 	code := m.Run()
-	for _, b := range []*binary{plain, faulty} {
+	for _, b := range []*binary{plain, faulty, next} {
 		if b.dir != "" {
 			os.RemoveAll(b.dir)
 		}

@@ -7,13 +7,15 @@ type Status struct {
 	NodeID, ClusterID, Role, LeaderID, Leader string
 	Term, CommitIndex, AppliedIndex           int64
 	LastLogIndex, SnapshotIndex               int64
+	ClusterVersion                            int64
 	Nodes                                     []Member
 }
 
-// Member is a node in a Status. MatchIndex is -1 where the node was not reached.
+// Member is a node in a Status. MatchIndex and Knows, the newest cluster version that
+// its program knows, are -1 where the node was not reached.
 type Member struct {
 	ID, Role, Raft, RESP, HTTP string
-	MatchIndex                 int64
+	MatchIndex, Knows          int64
 }
 
 // Member returns the member with this id.
@@ -56,6 +58,7 @@ func ParseStatus(reply any) (*Status, error) {
 		LeaderID: text(top["leader-id"]), Leader: text(top["leader"]),
 		Term: number(top["term"]), CommitIndex: number(top["commit-index"]), AppliedIndex: number(top["applied-index"]),
 		LastLogIndex: number(top["last-log-index"]), SnapshotIndex: number(top["snapshot-index"]),
+		ClusterVersion: number(top["cluster-version"]),
 	}
 	nodes, _ := top["nodes"].([]any)
 	for _, node := range nodes {
@@ -65,7 +68,7 @@ func ParseStatus(reply any) (*Status, error) {
 		}
 		s.Nodes = append(s.Nodes, Member{
 			ID: text(f["id"]), Role: text(f["role"]), Raft: text(f["raft"]), RESP: text(f["resp"]), HTTP: text(f["http"]),
-			MatchIndex: number(f["match-index"]),
+			MatchIndex: number(f["match-index"]), Knows: number(f["known-version"]),
 		})
 	}
 	return s, nil
