@@ -42,6 +42,8 @@ type node struct {
 	maxValue int64
 
 	connections, bodies int // 0: many
+
+	server *Server // that it was started with
 }
 
 // user is somebody else than the default user.
@@ -158,6 +160,7 @@ func start(t *testing.T, n *node) string {
 		MaxConnections: or(n.connections, 100), MaxBodies: int64(or(n.bodies, 1<<30)),
 		Logger: slog.New(slog.DiscardHandler),
 	})
+	n.server = s
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -775,48 +778,37 @@ func TestHeadersAreBounded(t *testing.T) {
 // TestBodiesShareMemory: bodies that are in memory together are bounded, and what one
 // had is another's once it is done.
 func TestBodiesShareMemory(t *testing.T) {
-	url := start(t, &node{bodies: 100_000})
+	n := &node{bodies: 100_000}
+	url := start(t, n)
 	half := strings.Repeat("x", 60_000)
-	put := func(body io.Reader) (status int, again bool) {
-		r, _ := http.NewRequest("PUT", url+"/key/k", body)
+	reading, more := io.Pipe()
+	first := make(chan int)
+	go func() {
+		r, _ := http.NewRequest("PUT", url+"/key/k", reading)
 		r.Header.Set("Content-Type", octetStream)
 		res, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Error(err)
-			return 0, false
+			first <- 0
+			return
 		}
 		res.Body.Close()
-		return res.StatusCode, res.Header.Get("Retry-After") != ""
+		first <- res.StatusCode
+	}()
+	if _, err := io.WriteString(more, half); err != nil {
+		t.Fatal(err)
 	}
-	// sending is a request with half of its body sent, which holds its share of the memory
-	// some time later; its status comes once its end does, or when it is refused.
-	sending := func() (end func() error, status chan int) {
-		reading, more := io.Pipe()
-		status = make(chan int, 1)
-		go func() {
-			code, _ := put(reading)
-			reading.CloseWithError(io.ErrClosedPipe)
-			status <- code
-		}()
-		_, _ = io.WriteString(more, half) // fails where it is refused at once
-		return more.Close, status
-	}
-	end, status := sending()
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if code, again := put(strings.NewReader(half)); code == 503 && again {
-			break
-		}
+	// Before that another body would take the memory from the first one.
+	for deadline := time.Now().Add(20 * time.Second); n.server.bodies.used.Load() < 50_000; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("a second body was always taken")
-		}
-		select {
-		case <-status: // the other way round: it came while the second was there
-			end, status = sending()
-		default:
+			t.Fatalf("%d bytes are counted", n.server.bodies.used.Load())
 		}
 	}
-	end()
-	if code := <-status; code != 200 && code != 204 {
+	if res, text := call(t, "PUT", url+"/key/l", half, "Content-Type: "+octetStream); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+		t.Errorf("the second: status %d, %s", res.StatusCode, text)
+	}
+	more.Close()
+	if code := <-first; code != 200 && code != 204 {
 		t.Errorf("the first: status %d", code)
 	}
 	for range 5 {
