@@ -226,6 +226,7 @@ func TestDivergedNodeNeverServes(t *testing.T) {
 	})
 	leader := leaderOf(t, others)
 	leader.write(t, "SET k w")
+	settle(t, others...) // one that lacks what was acknowledged could not lead
 	leader.stop(t)
 	for _, tn := range others {
 		if tn != leader {
