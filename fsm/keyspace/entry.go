@@ -134,14 +134,8 @@ func (e Entry) Encoding() string {
 // the same on every replica.
 func (e Entry) Size() int { return sizeOf(len(e.key), len(e.data), e.obj) }
 
-// recordCost is what a record takes in the table beside its key and data: its slot and
-// the lengths (14 bytes), its part of the nodes above (4), and at the usual fill of the
-// pages a tenth of everything.
-const recordCost = 18
-
 func sizeOf(key, data int, obj *object) int {
-	n := recordCost + key + data
-	n += n / 10
+	n := key + data + dict.RecordCost(key, data)
 	if obj != nil {
 		n += objectCost + obj.size
 	}

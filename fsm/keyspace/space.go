@@ -31,6 +31,8 @@ type Space struct {
 	// counter is the last version given out; always even (see version.go).
 	counter uint64
 	epochs  dict.Epochs // of objects
+	kit     dict.Kit    // of all collections
+	limits  Limits
 	// scratch is where values are copied to that move within a table.
 	scratch []byte
 }
@@ -56,7 +58,8 @@ type database struct {
 // New returns an empty space. hashKey is the key of the hash that gives keys
 // their positions; all replicas of a cluster need the same.
 func New(hashKey [16]byte) *Space {
-	s := &Space{hasher: dict.NewHasher(hashKey)}
+	s := &Space{hasher: dict.NewHasher(hashKey), limits: DefaultLimits}
+	s.kit.Hasher = s.hasher
 	for i := range s.dbs {
 		s.dbs[i] = newDatabase()
 	}

@@ -109,12 +109,18 @@ func (t *Txn) edit(e Entry) Entry {
 	return e
 }
 
-// Changed stamps a key after its value was changed in place, and counts its
-// memory again.
+// Changed stamps a key after its value was changed in place, and counts its memory
+// again. A collection that has no members any more goes, but for a stream.
 func (t *Txn) Changed(key []byte) {
-	if e, ok := t.Get(key); ok {
-		t.changed(key, e)
+	e, ok := t.Get(key)
+	if !ok {
+		return
 	}
+	if c, is := e.obj.value.(Collection); is && c.Len() == 0 && c.Type() != Stream {
+		t.drop(key)
+		return
+	}
+	t.changed(key, e)
 }
 
 // changed is Changed for an entry with an object.
