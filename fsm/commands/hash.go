@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"github.com/raftkv/raftkv/fsm/hash"
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
@@ -9,7 +10,15 @@ import (
 func hashCommands() []Command {
 	return []Command{
 		// hash.go
-		declHDel, declHGet, declHGetAll, declHLen, declHSet,
+		declHDel, declHExists, declHGet, declHGetAll, declHKeys, declHLen, declHMGet,
+		declHMSet, declHSet, declHSetNX, declHStrLen, declHVals,
+		// hash_number.go
+		declHIncrBy, declHIncrByFloat,
+		// hash_walk.go
+		declHRandField, declHScan,
+		// hash_expire.go
+		declHExpire, declHExpireAt, declHExpireTime, declHPersist, declHPExpire,
+		declHPExpireAt, declHPExpireTime, declHPTTL, declHTTL,
 	}
 }
 
@@ -24,20 +33,38 @@ var declHDel = Command{
 }
 
 func cmdHDel(t *keyspace.Txn, args Args, w *resp.Writer) error {
-	h, ok, err := keyspace.Edit[keyspace.HashValue](t, args[1])
+	h, err := keyspace.EditHash(t, args[1])
 	if err != nil {
 		return err
 	}
 	n := 0
 	for _, field := range args[2:] {
-		if ok && h.Delete(field) {
+		if h.Delete(field) {
 			n++
 		}
 	}
-	if n > 0 {
-		t.Changed(args[1])
-	}
+	h.Done()
 	w.Int(int64(n))
+	return nil
+}
+
+var declHExists = Command{
+	Command: spec.Command{
+		Name: "HEXISTS", Syntax: "key field",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RO), Flags: spec.Fast,
+		Since: "2.0.0", Cost: "O(1)",
+		Summary: "Tells whether a hash has a field.",
+	},
+	Read: cmdHExists,
+}
+
+func cmdHExists(v *keyspace.View, args Args, w *resp.Writer) error {
+	h, err := keyspace.FindHash(v, args[1])
+	if err != nil {
+		return err
+	}
+	_, ok := h.Get(args[2])
+	one(w, ok)
 	return nil
 }
 
@@ -52,18 +79,21 @@ var declHGet = Command{
 }
 
 func cmdHGet(v *keyspace.View, args Args, w *resp.Writer) error {
-	h, ok, err := keyspace.Find[keyspace.HashValue](v, args[1])
+	h, err := keyspace.FindHash(v, args[1])
 	if err != nil {
 		return err
 	}
-	if ok {
-		if value, there := h.Get(args[2]); there {
-			w.Bulk(value)
-			return nil
-		}
-	}
-	w.Null()
+	writeField(h, args[2], w)
 	return nil
+}
+
+// writeField writes the value of a field, null where there is none.
+func writeField(h keyspace.HashView, name []byte, w *resp.Writer) {
+	if f, ok := h.Get(name); ok {
+		w.Bulk(f.Value)
+	} else {
+		w.Null()
+	}
 }
 
 var declHGetAll = Command{
@@ -78,20 +108,39 @@ var declHGetAll = Command{
 }
 
 func cmdHGetAll(v *keyspace.View, args Args, w *resp.Writer) error {
-	h, ok, err := keyspace.Find[keyspace.HashValue](v, args[1])
+	h, err := keyspace.FindHash(v, args[1])
 	if err != nil {
 		return err
 	}
-	if !ok {
-		w.Map(0)
-		return nil
-	}
 	w.Map(h.Len())
-	h.Each(func(field, value []byte) bool {
-		w.Bulk(field)
-		w.Bulk(value)
-		return true
+	h.Each(func(f hash.Field) {
+		w.Bulk(f.Name)
+		w.Bulk(f.Value)
 	})
+	return nil
+}
+
+var declHKeys = Command{
+	Command: spec.Command{
+		Name: "HKEYS", Syntax: "key",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RO | spec.Access),
+		Tips:  []string{"nondeterministic_output_order"},
+		Since: "2.0.0", Cost: "O(N) with N the number of fields",
+		Summary: "Returns the names of all fields of a hash.",
+	},
+	Read: func(v *keyspace.View, args Args, w *resp.Writer) error {
+		return eachField(v, args[1], w, func(f hash.Field) []byte { return f.Name })
+	},
+}
+
+// eachField writes a list of what part takes from each field of a hash.
+func eachField(v *keyspace.View, key []byte, w *resp.Writer, part func(hash.Field) []byte) error {
+	h, err := keyspace.FindHash(v, key)
+	if err != nil {
+		return err
+	}
+	w.Array(h.Len())
+	h.Each(func(f hash.Field) { w.Bulk(part(f)) })
 	return nil
 }
 
@@ -106,15 +155,53 @@ var declHLen = Command{
 }
 
 func cmdHLen(v *keyspace.View, args Args, w *resp.Writer) error {
-	h, ok, err := keyspace.Find[keyspace.HashValue](v, args[1])
-	switch {
-	case err != nil:
+	h, err := keyspace.FindHash(v, args[1])
+	if err != nil {
 		return err
-	case ok:
-		w.Int(int64(h.Len()))
-	default:
-		w.Int(0)
 	}
+	w.Int(int64(h.Len()))
+	return nil
+}
+
+var declHMGet = Command{
+	Command: spec.Command{
+		Name: "HMGET", Syntax: "key field [field ...]",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RO | spec.Access), Flags: spec.Fast,
+		Since: "2.0.0", Cost: "O(N) with N the number of fields asked for",
+		Summary: "Returns the values of fields of a hash.",
+	},
+	Read: cmdHMGet,
+}
+
+func cmdHMGet(v *keyspace.View, args Args, w *resp.Writer) error {
+	h, err := keyspace.FindHash(v, args[1])
+	if err != nil {
+		return err
+	}
+	w.Array(len(args) - 2)
+	for _, name := range args[2:] {
+		writeField(h, name, w)
+	}
+	return nil
+}
+
+var declHMSet = Command{
+	Command: spec.Command{
+		Name: "HMSET", Syntax: "key field value [field value ...]",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RW | spec.Update), Flags: spec.DenyOOM | spec.Fast,
+		Since: "2.0.0", Cost: "O(N) with N the number of fields to set",
+		Deprecated: "since 4.0.0; `HSET` with multiple field-value pairs",
+		Summary:    "Sets fields of a hash, which is created where it doesn't exist.",
+	},
+	Write: cmdHMSet,
+	Grows: growsByEnlarging,
+}
+
+func cmdHMSet(t *keyspace.Txn, args Args, w *resp.Writer) error {
+	if _, err := setFields(t, args); err != nil {
+		return err
+	}
+	w.OK()
 	return nil
 }
 
@@ -130,40 +217,93 @@ var declHSet = Command{
 }
 
 func cmdHSet(t *keyspace.Txn, args Args, w *resp.Writer) error {
-	if len(args)%2 != 0 {
-		return resp.WrongArity(string(args[0]))
-	}
-	h, err := hashToSet(t, args[1])
+	n, err := setFields(t, args)
 	if err != nil {
 		return err
 	}
-	n := 0
-	for pairs := args[2:]; len(pairs) > 0; pairs = pairs[2:] {
-		if h.Set(pairs[0], pairs[1], t.Limits().Hash) {
-			n++
-		}
-	}
-	t.Changed(args[1])
-	w.Int(int64(n))
+	w.Int(n)
 	return nil
 }
 
-// hashToSet returns the hash under a key for setting a field, a new one if need be.
-func hashToSet(t *keyspace.Txn, key []byte) (keyspace.HashValue, error) {
-	h, ok, err := keyspace.Edit[keyspace.HashValue](t, key)
-	if err == nil && !ok {
-		h = t.NewHash()
-		t.Set(key, h, 0)
+// setFields sets the fields that HSET names and returns how many are new. They lose the
+// expiry times that they had.
+func setFields(t *keyspace.Txn, args Args) (created int64, err error) {
+	if len(args)%2 != 0 {
+		return 0, resp.WrongArity(string(args[0]))
 	}
-	return h, err
+	h, err := keyspace.EditHash(t, args[1])
+	if err != nil {
+		return 0, err
+	}
+	for pairs := args[2:]; len(pairs) > 0; pairs = pairs[2:] {
+		if h.Set(hash.Field{Name: pairs[0], Value: pairs[1]}) {
+			created++
+		}
+	}
+	h.Done()
+	return created, nil
 }
 
 // growsByEnlarging is for what may make a small hash a large one.
 func growsByEnlarging(v *keyspace.View, args Args) int64 {
-	if e, ok := v.Peek(args[1]); ok {
-		if h, is := e.Value().(keyspace.HashValue); is {
-			return int64(h.Enlarging())
-		}
+	enlarging, _ := keyspace.HashGrowth(v, args[1])
+	return int64(enlarging)
+}
+
+var declHSetNX = Command{
+	Command: spec.Command{
+		Name: "HSETNX", Syntax: "key field value",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RW | spec.Insert), Flags: spec.DenyOOM | spec.Fast,
+		Since: "2.0.0", Cost: "O(1)",
+		Summary: "Sets a field that the hash doesn't have yet.",
+	},
+	Write: cmdHSetNX,
+	Grows: growsByEnlarging,
+}
+
+func cmdHSetNX(t *keyspace.Txn, args Args, w *resp.Writer) error {
+	h, err := keyspace.EditHash(t, args[1])
+	if err != nil {
+		return err
 	}
-	return 0
+	_, there := h.Get(args[2])
+	if !there {
+		h.Set(hash.Field{Name: args[2], Value: args[3]})
+		h.Done()
+	}
+	one(w, !there)
+	return nil
+}
+
+var declHStrLen = Command{
+	Command: spec.Command{
+		Name: "HSTRLEN", Syntax: "key field",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RO), Flags: spec.Fast,
+		Since: "3.2.0", Cost: "O(1)",
+		Summary: "Returns the length of the value of a field, 0 where there is none.",
+	},
+	Read: cmdHStrLen,
+}
+
+func cmdHStrLen(v *keyspace.View, args Args, w *resp.Writer) error {
+	h, err := keyspace.FindHash(v, args[1])
+	if err != nil {
+		return err
+	}
+	f, _ := h.Get(args[2])
+	w.Int(int64(len(f.Value)))
+	return nil
+}
+
+var declHVals = Command{
+	Command: spec.Command{
+		Name: "HVALS", Syntax: "key",
+		Group: spec.Hash, Keys: spec.OneKey(spec.RO | spec.Access),
+		Tips:  []string{"nondeterministic_output_order"},
+		Since: "2.0.0", Cost: "O(N) with N the number of fields",
+		Summary: "Returns the values of all fields of a hash.",
+	},
+	Read: func(v *keyspace.View, args Args, w *resp.Writer) error {
+		return eachField(v, args[1], w, func(f hash.Field) []byte { return f.Value })
+	},
 }

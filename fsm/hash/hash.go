@@ -1,13 +1,15 @@
-// Package hash is the value of a Redis hash: fields with a value each. A small one is
-// one piece of memory, in the order in which its fields came; a large one is a table, in
-// the order of their hashes. Which of the two it is follows from its history, so it is
-// part of the state: snapshots keep it, and replicas agree on every order. It knows no
-// keys, no commands and no replies.
+// Package hash is the value of a Redis hash: fields with a value each, and some with a
+// time at which they expire. A small one is one piece of memory, in the order in which
+// its fields came; a large one is a table, in the order of their hashes. Which of the
+// two it is follows from its history, so it is part of the state: snapshots keep it, and
+// replicas agree on every order. It knows no keys, no commands, no replies and no clock.
+//
+// A field whose time has come, by the now that is handed in, is there for nobody; how
+// long it is stored still can be seen in Size and Len alone.
 package hash
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/dict"
 	"github.com/raftkv/raftkv/fsm/pack"
@@ -17,298 +19,208 @@ import (
 // hash-max-listpack-value in bytes. They are looked at when it grows.
 type Limits struct{ Entries, Value int }
 
+// Field is a field with what belongs to it.
+type Field struct {
+	Name, Value []byte
+	Expires     int64 // Unix milliseconds, 0 for never
+}
+
+// alive says whether a field is there at a time.
+func (f *Field) alive(now int64) bool { return f.Expires == 0 || f.Expires > now }
+
 // Map is such a value. What its methods return points into it and is valid until the
 // next change.
 type Map struct {
 	kit   *dict.Kit
-	small pack.Seq               // field, value, field, value …; nil where large is set
-	large *dict.Table[dict.None] // nil of a small one
+	small pack.Seq               // name, value, name, value …; nil where large is set
+	large *dict.Table[dict.None] // nil of a small one; of a large one the fields that stay
 	n     int                    // fields of a small one
 	bytes int                    // of a large one: what its records take
+	// timed, of a small one, says that a time follows each value, of 8 bytes or none. It
+	// stays so, as in Redis.
+	timed bool
+	// expired is the latest expiry time of the fields that RemoveDue took out.
+	expired int64
+	// fading are the fields of a large one that expire, their time before the value, and
+	// due the same fields in the order of their times. nil while there are none, so that
+	// they cost nothing.
+	fading, due *dict.Table[dict.None]
 }
 
 // New returns an empty hash, which is a small one.
 func New(kit *dict.Kit) *Map { return &Map{kit: kit} }
 
-// Len is the number of fields.
+// Len is the number of fields stored.
 func (m *Map) Len() int {
-	if m.large != nil {
-		return m.large.Len()
+	switch {
+	case m.large == nil:
+		return m.n
+	case m.due != nil:
+		return m.large.Len() + m.due.Len()
 	}
-	return m.n
+	return m.large.Len()
+}
+
+// Count is the number of fields that are there.
+func (m *Map) Count(now int64) int {
+	if m.large != nil {
+		return m.Len() - m.dead(now)
+	}
+	if !m.timed {
+		return m.n
+	}
+	n := 0
+	for at := 0; at < len(m.small); {
+		var f Field
+		if f, at = m.next(at); f.alive(now) {
+			n++
+		}
+	}
+	return n
+}
+
+// dead is how many fields of a large one are stored though their time has come.
+func (m *Map) dead(now int64) int {
+	if m.due == nil {
+		return 0
+	}
+	return m.due.CountRange(0, uint64(now)+1)
 }
 
 // Small says whether it is a small one.
 func (m *Map) Small() bool { return m.large == nil }
 
+// Timed says of a small one whether one of its fields ever had an expiry time.
+func (m *Map) Timed() bool { return m.timed }
+
 // Size is the memory it takes, in bytes: an estimate, the same on every replica.
 func (m *Map) Size() int {
-	const self = 96
+	const self = 128
 	return self + len(m.small) + m.bytes
 }
 
-// Get returns the value of a field.
-func (m *Map) Get(field []byte) (value []byte, ok bool) {
+// Get returns a field.
+func (m *Map) Get(name []byte, now int64) (f Field, ok bool) {
 	if m.large != nil {
-		r, ok := m.large.Get(m.kit.Position(field), field)
-		return r.Data, ok
+		f, ok = m.fetch(name)
+	} else if at, _, found := m.small.Find(name, m.stride()); found {
+		f, _ = m.next(at)
+		ok = true
 	}
-	_, at, ok := m.small.Find(field, 2)
-	if !ok {
-		return nil, false
+	if !ok || !f.alive(now) {
+		return Field{}, false
 	}
-	value, _ = m.small.Next(at)
-	return value, true
+	return f, true
 }
 
-// Set gives a field a value, and says whether it is a new one. Field and value must not
-// be the hash's own memory.
-func (m *Map) Set(field, value []byte, limits Limits) (created bool) {
-	if m.large == nil && max(len(field), len(value)) > limits.Value {
+// fetch returns a stored field of a large one.
+func (m *Map) fetch(name []byte) (f Field, ok bool) {
+	pos := m.kit.Position(name)
+	if r, ok := m.large.Get(pos, name); ok {
+		return Field{Name: r.Key, Value: r.Data}, true
+	}
+	if m.fading != nil {
+		if r, ok := m.fading.Get(pos, name); ok {
+			return fadingField(r), true
+		}
+	}
+	return Field{}, false
+}
+
+// Set stores a field, with its expiry time, and says whether it is a new one. Its bytes
+// must not be the hash's own memory. The time must be above now.
+func (m *Map) Set(f Field, now int64, limits *Limits) (created bool) {
+	if m.large == nil && max(len(f.Name), len(f.Value)) > limits.Value {
 		m.enlarge()
 	}
 	if m.large != nil {
-		return m.put(field, value)
+		return m.put(f, now)
 	}
-	if _, at, ok := m.small.Find(field, 2); ok {
-		_, end := m.small.Next(at)
-		m.small = m.small.Splice(at, end, value)
-		return false
-	}
-	m.small = m.small.Append(field, value)
-	if m.n++; m.n > limits.Entries {
+	created = m.setSmall(f, now)
+	if created && m.n > limits.Entries && m.Count(now) > limits.Entries {
 		m.enlarge()
 	}
-	return true
-}
-
-// put sets a field of a large one.
-func (m *Map) put(field, value []byte) (created bool) {
-	c := &m.kit.Cursor
-	if c.Seek(m.large, m.kit.Position(field), field, nil) {
-		old, _ := c.Data()
-		m.bytes -= cost(len(field), len(old))
-	} else {
-		created = true
-	}
-	c.Put(field, nil, value, nil)
-	m.bytes += cost(len(field), len(value))
 	return created
 }
 
-// cost is the memory that a field of a large one takes.
-func cost(field, value int) int { return field + value + dict.RecordCost(field, value) }
+// put sets a field of a large one.
+func (m *Map) put(f Field, now int64) (created bool) {
+	old, there := m.takeFading(f.Name)
+	created = !there || !old.alive(now)
+	c, pos := &m.kit.Cursor, m.kit.Position(f.Name)
+	stays := c.Seek(m.large, pos, f.Name, nil)
+	if stays {
+		created = false
+		value, _ := c.Data()
+		m.bytes -= cost(len(f.Name), len(value))
+	}
+	if f.Expires == 0 {
+		c.Put(f.Name, nil, f.Value, nil)
+		m.bytes += cost(len(f.Name), len(f.Value))
+		return created
+	}
+	if stays {
+		c.Delete()
+	}
+	m.putFading(f)
+	return created
+}
+
+// cost is the memory that a record takes.
+func cost(key, data int) int { return key + data + dict.RecordCost(key, data) }
 
 // enlarge makes a small one large.
 func (m *Map) enlarge() {
-	small := m.small
-	m.large, m.small, m.n = dict.New[dict.None](), nil, 0
-	for at := 0; at < len(small); {
-		var field, value []byte
-		field, at = small.Next(at)
-		value, at = small.Next(at)
-		m.put(field, value)
+	old := *m
+	*m = Map{kit: m.kit, large: dict.New[dict.None](), expired: m.expired}
+	for at := 0; at < len(old.small); {
+		var f Field
+		f, at = old.next(at)
+		m.put(f, 0)
 	}
 }
 
 // Enlarging is what the hash's Size grows by, at the most, when it is made a large one.
-func (m *Map) Enlarging() int { return m.n*(dict.RecordCost(0, 0)+1) + len(m.small)/10 }
-
-// Delete removes a field and says whether there was one. A large hash stays large.
-func (m *Map) Delete(field []byte) bool {
-	if m.large != nil {
-		c := &m.kit.Cursor
-		if !c.Seek(m.large, m.kit.Position(field), field, nil) {
-			return false
-		}
-		old, _ := c.Data()
-		m.bytes -= cost(len(field), len(old))
-		return c.Delete()
+func (m *Map) Enlarging() int {
+	if m.timed { // a second record for each
+		return m.n*2*(dict.RecordCost(0, 0)+2) + len(m.small)*6/5
 	}
-	from, at, ok := m.small.Find(field, 2)
-	if ok {
-		_, end := m.small.Next(at)
-		m.small = m.small.Splice(from, end)
-		m.n--
-	}
-	return ok
+	return m.n*(dict.RecordCost(0, 0)+1) + len(m.small)/10
 }
 
-// Each calls fn for every field, in the hash's order, until fn returns false.
-func (m *Map) Each(fn func(field, value []byte) bool) {
-	if m.large != nil {
-		m.large.Ascend(0, func(_ uint64, r dict.Record[dict.None]) bool { return fn(r.Key, r.Data) })
-		return
+// Delete removes a field and says whether it was there. A large hash stays large.
+func (m *Map) Delete(name []byte, now int64) bool {
+	if _, ok := m.Get(name, now); !ok {
+		return false
 	}
-	for at := 0; at < len(m.small); {
-		var field, value []byte
-		field, at = m.small.Next(at)
-		value, at = m.small.Next(at)
-		if !fn(field, value) {
-			return
-		}
-	}
-}
-
-// Scan calls fn for about count fields from a cursor on, and returns the cursor to go on
-// from, 0 at the end. Of a small hash it shows all, as Redis does. Cursors mean the same
-// on every node; what is there during the whole walk is seen.
-func (m *Map) Scan(cursor uint64, count int, fn func(field, value []byte)) (next uint64) {
 	if m.large == nil {
-		m.Each(func(field, value []byte) bool {
-			fn(field, value)
-			return true
-		})
-		return 0
-	}
-	seen, last := 0, uint64(0)
-	m.large.Ascend(cursor, func(pos uint64, r dict.Record[dict.None]) bool {
-		if seen >= count && pos != last {
-			next = pos
-			return false
-		}
-		seen, last = seen+1, pos
-		fn(r.Key, r.Data)
+		at, _, _ := m.small.Find(name, m.stride())
+		_, end := m.next(at)
+		m.small = m.small.Splice(at, end)
+		m.n--
 		return true
-	})
-	return next
-}
-
-// At returns the field of that rank in the hash's order, counted from 0: with a random
-// rank an even pick.
-func (m *Map) At(rank int) (field, value []byte, ok bool) {
-	if m.large != nil {
-		_, r, ok := m.large.At(rank)
-		return r.Key, r.Data, ok
 	}
-	if rank < 0 || rank >= m.n {
-		return nil, nil, false
+	if _, ok := m.takeFading(name); ok {
+		return true
 	}
-	m.Each(func(f, v []byte) bool {
-		field, value = f, v
-		rank--
-		return rank >= 0
-	})
-	return field, value, true
+	c := &m.kit.Cursor
+	c.Seek(m.large, m.kit.Position(name), name, nil)
+	value, _ := c.Data()
+	m.bytes -= cost(len(name), len(value))
+	return c.Delete()
 }
 
 // Clone returns an equal hash that may be changed without the receiver's seeing it. The
 // receiver must not be changed any more. It copies a small one and nothing of a large.
 func (m *Map) Clone() *Map {
 	c := *m
-	if m.large != nil {
-		c.large = m.large.Fork()
-	} else {
+	if m.large == nil {
 		c.small = bytes.Clone(m.small)
+		return &c
+	}
+	c.large = m.large.Fork()
+	if m.due != nil {
+		c.fading, c.due = m.fading.Fork(), m.due.Fork()
 	}
 	return &c
-}
-
-// The kinds of a hash in a snapshot.
-const (
-	kindSmall = 1
-	kindLarge = 2
-)
-
-// Parts calls fn with the snapshot form in pieces, until fn returns an error, which it
-// returns: the kind, then all fields of a small hash in one piece, or field and value of
-// each of a large one.
-func (m *Map) Parts(fn func(part []byte) error) error {
-	if m.large == nil {
-		if err := fn([]byte{kindSmall}); err != nil {
-			return err
-		}
-		return fn(m.small)
-	}
-	err := fn([]byte{kindLarge})
-	var part pack.Seq
-	m.Each(func(field, value []byte) bool {
-		if err == nil {
-			part = part[:0].Append(field, value)
-			err = fn(part)
-		}
-		return err == nil
-	})
-	return err
-}
-
-// Loader makes a hash from the pieces of Parts, which may come from anywhere.
-type Loader struct {
-	m    *Map
-	kind byte
-	done bool // a small one's fields are there
-}
-
-// NewLoader returns a Loader.
-func NewLoader(kit *dict.Kit) *Loader { return &Loader{m: New(kit)} }
-
-// Add takes the next piece, which it does not keep.
-func (l *Loader) Add(part []byte) error {
-	switch {
-	case l.kind == 0:
-		if len(part) != 1 || part[0] != kindSmall && part[0] != kindLarge {
-			return fmt.Errorf("hash of kind %x", part)
-		}
-		if l.kind = part[0]; l.kind == kindLarge {
-			l.m.large = dict.New[dict.None]()
-		}
-		return nil
-	case l.kind == kindSmall:
-		if l.done {
-			return fmt.Errorf("small hash in two pieces")
-		}
-		l.done = true
-		return l.small(part)
-	}
-	if n, ok := pack.Seq(part).Count(); !ok || n != 2 {
-		return fmt.Errorf("field of a hash that is none")
-	}
-	field, at := pack.Seq(part).Next(0)
-	value, _ := pack.Seq(part).Next(at)
-	if !l.m.load(field, value) {
-		return fmt.Errorf("hash with the same field twice")
-	}
-	return nil
-}
-
-// load is put for new fields that mostly come in the table's own order: in another one
-// where the cluster has got another hash.
-func (m *Map) load(field, value []byte) bool {
-	c, pos := &m.kit.Cursor, m.kit.Position(field)
-	if !c.SeekEnd(m.large, pos, field) && c.Seek(m.large, pos, field, nil) {
-		return false
-	}
-	c.Put(field, nil, value, nil)
-	m.bytes += cost(len(field), len(value))
-	return true
-}
-
-func (l *Loader) small(part []byte) error {
-	n, ok := pack.Seq(part).Count()
-	if !ok || n%2 != 0 {
-		return fmt.Errorf("small hash that is none")
-	}
-	l.m.small, l.m.n = bytes.Clone(part), n/2
-	seen := dict.New[dict.None]() // the built-in map is not for the state machine
-	var c dict.Cursor[dict.None]
-	again := false
-	l.m.Each(func(field, _ []byte) bool {
-		again = c.Seek(seen, 0, field, nil)
-		if !again {
-			c.Put(field, nil, nil, nil)
-		}
-		return !again
-	})
-	if again {
-		return fmt.Errorf("hash with the same field twice")
-	}
-	return nil
-}
-
-// Done returns the hash.
-func (l *Loader) Done() (*Map, error) {
-	if l.kind == 0 || l.kind == kindSmall && !l.done || l.m.Len() == 0 {
-		return nil, fmt.Errorf("hash without fields")
-	}
-	return l.m, nil
 }

@@ -64,6 +64,7 @@ func (v *View) Limits() *Limits { return &v.space.limits }
 
 // Find returns the collection under a key, which must not be changed; ok is false where
 // there is no such key, and the error is resp.ErrWrongType where it holds something else.
+// For hashes there is FindHash, which hides fields whose time has come.
 func Find[C Collection](v *View, key []byte) (c C, ok bool, err error) {
 	e, ok := v.Get(key)
 	if !ok {
@@ -76,7 +77,8 @@ func Find[C Collection](v *View, key []byte) (c C, ok bool, err error) {
 }
 
 // Edit returns the collection under a key for changing in place; ok and err are Find's.
-// After a change Changed must be called; without one nothing has happened.
+// After a change Changed must be called; without one nothing has happened. For hashes
+// there is EditHash.
 func Edit[C Collection](t *Txn, key []byte) (c C, ok bool, err error) {
 	e, ok := t.Get(key)
 	if !ok {

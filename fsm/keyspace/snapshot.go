@@ -193,11 +193,10 @@ func (d *database) load(pos uint64, key []byte, c content) {
 		d.put(place{pos: pos}, key, c)
 		return
 	}
+	c.measure()
 	var h head
 	b := h.set(c.meta)
 	d.at.Put(key, b, c.inline, c.obj)
 	d.bytes += c.size(key, b)
-	if c.expireAt != 0 {
-		d.reschedule(key, 0, c.expireAt)
-	}
+	d.reschedule(key, meta{}, c.meta)
 }
