@@ -114,8 +114,8 @@ func (m *Map) Due(after, until int64) (any bool) {
 	return any
 }
 
-// Expired is the latest expiry time, up to now, of all fields that the hash had since it
-// was last changed: it moves when a field expires, and not when that is removed.
+// Expired is the latest expiry time, up to now, of all fields that have expired: it
+// moves when one does, and not when that is removed.
 func (m *Map) Expired(now int64) (latest int64) {
 	latest = m.expired
 	if n := m.dead(now); n > 0 {

@@ -39,7 +39,8 @@ type Map struct {
 	// timed, of a small one, says that a time follows each value, of 8 bytes or none. It
 	// stays so, as in Redis.
 	timed bool
-	// expired is the latest expiry time of the fields that RemoveDue took out.
+	// expired is the latest expiry time of the fields that have expired and are not
+	// stored any more.
 	expired int64
 	// fading are the fields of a large one that expire, their time before the value, and
 	// due the same fields in the order of their times. nil while there are none, so that
@@ -147,6 +148,9 @@ func (m *Map) Set(f Field, now int64, limits *Limits) (created bool) {
 func (m *Map) put(f Field, now int64) (created bool) {
 	old, there := m.takeFading(f.Name)
 	created = !there || !old.alive(now)
+	if there && created {
+		m.expired = max(m.expired, old.Expires)
+	}
 	c, pos := &m.kit.Cursor, m.kit.Position(f.Name)
 	stays := c.Seek(m.large, pos, f.Name, nil)
 	if stays {

@@ -59,6 +59,7 @@ func (m *Map) setSmall(f Field, now int64) (created bool) {
 		old, end := m.next(at)
 		switch {
 		case !old.alive(now):
+			m.expired = max(m.expired, old.Expires)
 			m.small = m.small.Splice(at, end)
 			m.n--
 		case m.timed:

@@ -178,14 +178,20 @@ func (h *HashEdit) SetExpiry(name []byte, at int64) {
 	h.m.SetExpiry(name, at, h.t.at.Logged)
 }
 
-// Done stores what was changed. A hash that has no fields any more goes.
+// Done stores what was changed. A hash that has no fields any more goes, with those that
+// it may still store.
 func (h *HashEdit) Done() {
+	if !h.changed {
+		return
+	}
+	there, before := h.m.Count(h.t.at.Logged) > 0, h.entry.obj != nil
 	switch {
-	case !h.changed:
-	case h.entry.obj != nil:
+	case there && before:
 		h.t.Changed(h.key)
-	case h.m.Len() > 0:
+	case there:
 		h.t.Set(h.key, HashValue{h.m}, 0)
+	case before:
+		h.t.drop(h.key)
 	}
 }
 

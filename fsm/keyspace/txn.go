@@ -116,7 +116,7 @@ func (t *Txn) Changed(key []byte) {
 	if !ok {
 		return
 	}
-	if c, is := e.obj.value.(Collection); is && c.Len() == 0 && c.Type() != Stream { // a hash of expired fields goes by itself
+	if c, is := e.obj.value.(Collection); is && c.Len() == 0 && c.Type() != Stream {
 		t.drop(key)
 		return
 	}
