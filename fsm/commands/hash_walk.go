@@ -54,7 +54,7 @@ func cmdHRandField(v *keyspace.View, args Args, w *resp.Writer) error {
 	if err != nil {
 		return err
 	}
-	return randomFields(v, h, count, fieldWriter{w, values})
+	return randomFields(v, h, count, fieldWriter{w, values, maxReply})
 }
 
 // randomFields writes that many different fields of a hash, or where count is negative
@@ -72,13 +72,15 @@ func randomFields(v *keyspace.View, h keyspace.HashView, count int64, w fieldWri
 		for _, i := range v.Chance().Distinct(int(count), fields.Len()) {
 			w.write(fields.At(i))
 		}
+	case -count > int64(w.most/shortestReply):
+		return resp.ErrReplyTooLong
 	case w.Writer != nil: // what nobody reads would only take time
 		fields, chance := h.Pick(), v.Chance()
 		mark := w.Mark()
 		w.begin(-count)
 		for range -count {
 			w.write(fields.At(int(chance.Below(uint64(fields.Len())))))
-			if w.Mark()-mark > maxReply {
+			if w.Mark()-mark > w.most {
 				return resp.ErrReplyTooLong
 			}
 		}
@@ -90,10 +92,14 @@ func randomFields(v *keyspace.View, h keyspace.HashView, count int64, w fieldWri
 // is to show: Redis goes on until its memory is used up.
 const maxReply = keyspace.MaxString
 
+// shortestReply is the length of an empty string in a reply.
+const shortestReply = 6
+
 // fieldWriter writes fields, alone or with their values: in pairs in RESP3.
 type fieldWriter struct {
 	*resp.Writer
 	values bool
+	most   int // bytes
 }
 
 func (w fieldWriter) begin(n int64) {
