@@ -224,13 +224,12 @@ func expireFields(t *keyspace.Txn, args Args, life lifetime, w *resp.Writer) err
 			w.Int(noSuchField)
 		case !cond.allows(f.Expires, at):
 			w.Int(0)
+		case at <= t.Now(): // 0 too, which would be no time
+			h.Delete(name)
+			w.Int(2)
 		default:
 			h.SetExpiry(name, at)
-			if at <= t.Now() {
-				w.Int(2)
-			} else {
-				w.Int(1)
-			}
+			w.Int(1)
 		}
 	}
 	h.Done()

@@ -312,7 +312,7 @@ func compareHashes(args []string, got, want []byte) bool {
 
 // TestSameAsRedisHashesRandom runs random sequences.
 func TestSameAsRedisHashesRandom(t *testing.T) {
-	steps := 8000
+	steps := 20000
 	if testing.Short() {
 		steps = 3000
 	}
