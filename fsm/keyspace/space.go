@@ -43,11 +43,9 @@ type database struct {
 	at   dict.Cursor[object] // the writer's place in keys
 	// due has every key that goes at a known time, at that time as its position, and
 	// nothing else of it: those with an expiry time, and hashes whose fields all expire.
-	due   *dict.Table[object]
-	dueAt dict.Cursor[object] // the writer's place in due
+	due schedule
 	// fading has every hash of which fields expire, at the time when the first one does.
-	fading   *dict.Table[object]
-	fadingAt dict.Cursor[object] // the writer's place in fading
+	fading schedule
 	// fieldsOnly counts the keys in due that have no expiry time of their own.
 	fieldsOnly int
 	// created has the version of the last creation in each bucket (see version.go);
@@ -72,7 +70,7 @@ func New(hashKey [16]byte) *Space {
 }
 
 func newDatabase() *database {
-	return &database{keys: dict.New[object](), due: dict.New[object](), fading: dict.New[object]()}
+	return &database{keys: dict.New[object](), due: newSchedule(), fading: newSchedule()}
 }
 
 // View returns a reader of one database as of an instant.
@@ -132,7 +130,7 @@ func (s *Space) Bytes() int64 {
 // NextDue is the earliest expiry time of any key, or field of a hash.
 func (s *Space) NextDue() (ms int64, ok bool) {
 	for _, d := range s.dbs {
-		for _, index := range [...]*dict.Table[object]{d.due, d.fading} {
+		for _, index := range [...]*schedule{&d.due, &d.fading} {
 			if at, _, found := index.Min(); found && (!ok || int64(at) < ms) {
 				ms, ok = int64(at), true
 			}
@@ -147,7 +145,7 @@ func (s *Space) NextDue() (ms int64, ok bool) {
 // of a hash expired.
 func (s *Space) RemoveDue(now int64, max int) (keys int) {
 	for ; keys < max; keys++ {
-		d, key, _ := s.nextDue(now, func(d *database) *dict.Table[object] { return d.due })
+		d, key, _ := s.nextDue(now, func(d *database) *schedule { return &d.due })
 		if d == nil {
 			break
 		}
@@ -155,7 +153,7 @@ func (s *Space) RemoveDue(now int64, max int) (keys int) {
 		d.remove(place{pos: s.position(key)}, key)
 	}
 	for left := max - keys; left > 0; {
-		d, key, db := s.nextDue(now, func(d *database) *dict.Table[object] { return d.fading })
+		d, key, db := s.nextDue(now, func(d *database) *schedule { return &d.fading })
 		if d == nil {
 			break
 		}
@@ -166,7 +164,7 @@ func (s *Space) RemoveDue(now int64, max int) (keys int) {
 }
 
 // nextDue returns the first key of an index whose time has come, nil where there is none.
-func (s *Space) nextDue(now int64, index func(*database) *dict.Table[object]) (next *database, key []byte, db int) {
+func (s *Space) nextDue(now int64, index func(*database) *schedule) (next *database, key []byte, db int) {
 	var first uint64
 	for i, d := range s.dbs {
 		if at, r, ok := index(d).Min(); ok && int64(at) <= now && (next == nil || at < first) {
@@ -275,10 +273,10 @@ func (d *database) put(at place, key []byte, c content) (oldEnd int64, replaced 
 // reschedule keeps the indexes by time, and what is counted of them.
 func (d *database) reschedule(key []byte, from, to meta) {
 	if a, b := from.end(), to.end(); a != b {
-		move(&d.dueAt, d.due, key, a, b)
+		d.due.move(key, a, b)
 	}
 	if from.first != to.first {
-		move(&d.fadingAt, d.fading, key, from.first, to.first)
+		d.fading.move(key, from.first, to.first)
 	}
 	if from.expireAt == 0 && from.last != 0 {
 		d.fieldsOnly--
@@ -288,15 +286,23 @@ func (d *database) reschedule(key []byte, from, to meta) {
 	}
 }
 
-// move moves a key in an index by time: 0 stands for none.
-func move(c *dict.Cursor[object], index *dict.Table[object], key []byte, from, to int64) {
+// schedule is an index of keys by time: the positions are Unix milliseconds.
+type schedule struct {
+	*dict.Table[object]
+	at dict.Cursor[object] // the writer's place
+}
+
+func newSchedule() schedule { return schedule{Table: dict.New[object]()} }
+
+// move moves a key: 0 stands for no time.
+func (s *schedule) move(key []byte, from, to int64) {
 	if from != 0 {
-		c.Seek(index, uint64(from), key, nil)
-		c.Delete()
+		s.at.Seek(s.Table, uint64(from), key, nil)
+		s.at.Delete()
 	}
 	if to != 0 {
-		c.Seek(index, uint64(to), key, nil)
-		c.Put(key, nil, nil, nil)
+		s.at.Seek(s.Table, uint64(to), key, nil)
+		s.at.Put(key, nil, nil, nil)
 	}
 }
 
