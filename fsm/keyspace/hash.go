@@ -124,15 +124,15 @@ type HashEdit struct {
 
 // EditHash returns the hash under a key for changing it, which where there is none makes
 // one; the error is resp.ErrWrongType where the key holds something else.
-func EditHash(t *Txn, key []byte) (*HashEdit, error) {
-	h := &HashEdit{HashView: HashView{v: &t.View}, t: t, key: key}
+func EditHash(t *Txn, key []byte) (h HashEdit, err error) {
+	h = HashEdit{HashView: HashView{v: &t.View}, t: t, key: key}
 	e, ok := t.Get(key)
 	if !ok {
 		return h, nil
 	}
 	value, ok := e.Value().(HashValue)
 	if !ok {
-		return nil, resp.ErrWrongType
+		return h, resp.ErrWrongType
 	}
 	h.entry, h.m = e, value.Map
 	return h, nil

@@ -17,6 +17,15 @@ type Seq []byte
 // Next returns the item at an offset, and the offset behind it. The first item is at
 // offset 0, and at offset len(s) there is none.
 func (s Seq) Next(at int) (item []byte, next int) {
+	if size := s[at]; size < 0x80 { // the most, by far
+		next = at + 1 + int(size)
+		return s[at+1 : next], next
+	}
+	return s.long(at)
+}
+
+// long is Next for an item whose length has more than one byte.
+func (s Seq) long(at int) (item []byte, next int) {
 	size, n := binary.Uvarint(s[at:])
 	from := at + n
 	return s[from : from+int(size)], from + int(size)
@@ -49,10 +58,13 @@ func (s Seq) Splice(from, to int, items ...[]byte) Seq {
 // Find returns the offset of the first item that equals want, of those at every
 // stride-th place (1 looks at all), and the offset behind it.
 func (s Seq) Find(want []byte, stride int) (at, next int, ok bool) {
-	for i := 0; at < len(s); i++ {
+	for skip := 0; at < len(s); skip-- {
 		item, next := s.Next(at)
-		if i%stride == 0 && bytes.Equal(item, want) {
-			return at, next, true
+		if skip == 0 {
+			if bytes.Equal(item, want) {
+				return at, next, true
+			}
+			skip = stride
 		}
 		at = next
 	}
