@@ -311,3 +311,59 @@ func TestStatsLeaveFieldsOut(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// A snapshot is written by one goroutine while another changes the same hashes, large
+// ones and small ones; it must give what was there (and the race detector nothing).
+func TestSnapshotBesideEdits(t *testing.T) {
+	s := newSpace()
+	s.limits.Hash = hash.Limits{Entries: 20, Value: 64}
+	rnd := rand.New(rand.NewPCG(2, 2))
+	edit := func(steps int, now int64) {
+		for range steps {
+			key := []byte("large")
+			if rnd.IntN(4) == 0 {
+				key = fmt.Appendf(nil, "small%d", rnd.IntN(20))
+			}
+			h, _ := EditHash(s.Txn(0, now, 0), key)
+			name := fmt.Appendf(nil, "f%d", rnd.IntN(3000))
+			if string(key) != "large" {
+				name = name[:2]
+			}
+			switch rnd.IntN(4) {
+			case 0:
+				h.Delete(name)
+			case 1:
+				h.Set(hash.Field{Name: name, Value: make([]byte, rnd.IntN(40)), Expires: now + 1 + int64(rnd.IntN(50))})
+			default:
+				h.Set(hash.Field{Name: name, Value: make([]byte, rnd.IntN(40))})
+			}
+			h.Done()
+		}
+		s.RemoveDue(now, 100)
+	}
+	edit(8000, 1000)
+	for round := range int64(20) {
+		now := 1010 + round*10
+		want := hashesOf(t, s, 0, now).String()
+		snap := s.Snapshot()
+		read := make(chan hashes)
+		go func() {
+			back := newSpace()
+			_ = snap.Each(0, func(it Item) (err error) {
+				if it.Members, err = back.Adopt(it.Members); err == nil {
+					err = back.LoadItem(0, it)
+				}
+				return err
+			})
+			read <- hashesOf(t, back, 0, now)
+		}()
+		edit(1000, now)
+		if got := (<-read).String(); got != want {
+			t.Fatalf("round %d: another state came out of the snapshot", round)
+		}
+		if round%3 > 0 {
+			snap.Release()
+		}
+	}
+	checkSums(t, s)
+}
