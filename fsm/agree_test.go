@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/raftkv/raftkv/fsm/entry"
@@ -167,6 +168,7 @@ type generator struct {
 	*rand.Rand
 	now   int64
 	specs []*spec.Command
+	group spec.Group // of the command that is being made
 }
 
 func newGenerator(seed uint64) *generator {
@@ -255,6 +257,7 @@ func (g *generator) command() entry.Command {
 		args = append(args, []byte(c.Container))
 	}
 	args = append(args, []byte(c.Name))
+	g.group = c.Group
 	args = g.arguments(args, c.Arguments())
 	if g.IntN(50) == 0 {
 		args = append(args, g.value())
@@ -271,6 +274,9 @@ func (g *generator) arguments(args [][]byte, list []spec.Argument) [][]byte {
 		times := 1
 		if a.Multiple {
 			times += g.IntN(3)
+		}
+		if i > 0 && strings.HasPrefix(list[i-1].Name, "num") && g.IntN(20) > 0 { // numfields, numkeys
+			args[len(args)-1] = strconv.AppendInt(nil, int64(times), 10)
 		}
 		for n := range times {
 			if a.Token != "" && (n == 0 || a.MultipleToken) {
@@ -306,15 +312,22 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Pattern:
 		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
 	}
-	if g.IntN(2) == 0 {
+	switch {
+	case a.Name == "field" && g.IntN(5) > 0: // one of a few, so that commands meet
+		return append(args, []byte("field"+strconv.Itoa(g.IntN(5))))
+	case g.IntN(2) == 0:
 		return append(args, g.key()) // keys that the syntax does not mark
 	}
 	return append(args, g.value())
 }
 
-// key is one of a few, so that commands meet; some share a slot.
+// key is one of a few, so that commands meet; some share a slot. Those of a type mostly
+// have keys of their own, which generic commands meet too.
 func (g *generator) key() []byte {
-	if g.IntN(4) == 0 {
+	switch own := g.IntN(4) > 0; {
+	case own && g.group == spec.Hash, g.group == spec.Generic && g.IntN(8) == 0:
+		return []byte("hash" + strconv.Itoa(g.IntN(3)))
+	case g.IntN(4) == 0:
 		return []byte("{a}" + strconv.Itoa(g.IntN(4)))
 	}
 	return []byte("k" + strconv.Itoa(g.IntN(20)))

@@ -10,8 +10,8 @@ import (
 	"github.com/raftkv/raftkv/resp"
 )
 
-// mostDue is how many keys whose time has come one entry removes: enough to keep
-// up with any load, and no pause when a million keys are due at once. What is due
+// mostDue is how many keys, and fields of hashes, whose time has come one entry removes:
+// enough to keep up with any load, and no pause when a million are due at once. What is due
 // but not removed yet is gone for every reader all the same.
 const mostDue = 128
 

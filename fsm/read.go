@@ -76,13 +76,13 @@ func (r *reader) release() {
 	readers.Put(r)
 }
 
-// unchanged checks the watches. A watched key that is due counts as changed once
-// the log says so, which the tick will bring about.
+// unchanged checks the watches. A watched key that is due, or a field of it, counts as
+// changed once the log says so, which the tick will bring about.
 func (r *reader) unchanged(watches []entry.Watch) bool {
 	for i := range watches {
 		if w := &watches[i]; isDB(w.DB) {
 			v := r.m.keys.View(w.DB, r.at)
-			v.Exists(w.Key)
+			v.Watch(w.Key)
 			r.tick = r.tick || v.TickNeeded()
 		}
 	}

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/keyspace"
@@ -28,7 +29,12 @@ func (m *Machine) Refound(uuid string, members []system.Member) error {
 	keys, old := keyspace.New(state.HashKey()), m.keys.Snapshot()
 	keys.SetCounter(old.Counter())
 	for _, db := range old.Databases() {
-		err := old.Each(db, func(it keyspace.Item) error { return keys.LoadItem(db, it) })
+		err := old.Each(db, func(it keyspace.Item) (err error) {
+			if it.Members != nil {
+				it.Members, err = keys.Adopt(it.Members)
+			}
+			return errors.Join(err, keys.LoadItem(db, it))
+		})
 		// Where keys were created is told by places that are no more: what counts is
 		// that no version is ever given twice.
 		newest := uint64(0)

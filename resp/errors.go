@@ -51,6 +51,9 @@ const (
 	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
 	// while its disk takes none.
 	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
+	// ErrReplyTooLong stands for a reply that Redis would go on with until its memory is
+	// used up.
+	ErrReplyTooLong Error = "ERR the reply would be longer than 512 MB"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"
@@ -64,15 +67,25 @@ func WrongArity(name string) Error {
 
 // The error texts of single data commands.
 const (
-	ErrExpireNX      Error = "ERR NX and XX, GT or LT options at the same time are not compatible"
-	ErrExpireGTLT    Error = "ERR GT and LT options at the same time are not compatible"
-	ErrSwapFirst     Error = "ERR invalid first DB index"
-	ErrSwapSecond    Error = "ERR invalid second DB index"
-	ErrIntRange      Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
-	ErrNoLFU         Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
-	ErrLCSNotStrings Error = "ERR The specified keys must contain string values"
-	ErrLCSLenAndIdx  Error = "ERR If you want both the length and indexes, please just use IDX."
-	ErrLCSMemory     Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+	ErrExpireNX        Error = "ERR NX and XX, GT or LT options at the same time are not compatible"
+	ErrExpireGTLT      Error = "ERR GT and LT options at the same time are not compatible"
+	ErrSwapFirst       Error = "ERR invalid first DB index"
+	ErrSwapSecond      Error = "ERR invalid second DB index"
+	ErrIntRange        Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
+	ErrNoLFU           Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	ErrLCSNotStrings   Error = "ERR The specified keys must contain string values"
+	ErrLCSLenAndIdx    Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrHashNotInteger  Error = "ERR hash value is not an integer"
+	ErrHashNotFloat    Error = "ERR hash value is not a float"
+	ErrValueNaNOrInf   Error = "ERR value is NaN or Infinity"
+	ErrValueRange      Error = "ERR value is out of range"
+	ErrLongRange       Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	ErrNoFields        Error = "ERR Mandatory argument FIELDS is missing or not at the right position"
+	ErrFieldCount      Error = "ERR The `numfields` parameter must match the number of arguments"
+	ErrFieldsAboveZero Error = "ERR Parameter `numFields` should be greater than 0"
+	ErrFieldsPositive  Error = "ERR Number of fields must be a positive integer"
+	ErrExpireNegative  Error = "ERR invalid expire time, must be >= 0"
+	ErrLCSMemory       Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 )
 
 // InvalidExpire returns the error for an expiry time that is not positive where

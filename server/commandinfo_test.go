@@ -15,10 +15,15 @@ var commandExceptions = golden.Exceptions{
 	"raft.audit": ours, "raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.rebuild": ours, "raft.snapshot": ours, "raft.status": ours, "raft.token": ours, "raft.transfer": ours,
 	"raft.token|create": ours, "raft.token|help": ours, "raft.token|list": ours, "raft.token|off": ours,
 	"cluster|myshardid": "of Redis 7.2",
-	"client|capa":       "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
+	"hexpire":           hashExpiry, "hexpireat": hashExpiry, "hexpiretime": hashExpiry, "hpersist": hashExpiry, "hpexpire": hashExpiry,
+	"hpexpireat": hashExpiry, "hpexpiretime": hashExpiry, "hpttl": hashExpiry, "httl": hashExpiry,
+	"client|capa": "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
 }
 
-const ours = "of RaftKV, not of Redis"
+const (
+	ours       = "of RaftKV, not of Redis"
+	hashExpiry = "of Redis 7.4"
+)
 
 // TestCommandInfoIsRedis compares every command with what a real Redis says of it.
 func TestCommandInfoIsRedis(t *testing.T) {

@@ -51,6 +51,9 @@ func flat(commands []Command) []Command {
 func TestCommandInfoSameAsRedis(t *testing.T) {
 	real := startRedis(t)
 	for _, c := range flat(All()) {
+		if newer(c) {
+			continue
+		}
 		var w resp.Writer
 		w.Array(1)
 		spec.WriteInfo(&w, &c.Command)
@@ -64,6 +67,9 @@ func TestCommandInfoSameAsRedis(t *testing.T) {
 	}
 }
 
+// newer says whether the real Redis, a 7.0, is too old to know a command.
+func newer(c Command) bool { return c.Since > "7.1" }
+
 func cutSubcommands(info string) string {
 	end := strings.Index(info[len("*1\r\n*10\r\n"):], "\r\n*10\r\n") + len("*1\r\n*10\r\n")
 	return info[:strings.LastIndex(info[:end], "*")]
@@ -71,17 +77,21 @@ func cutSubcommands(info string) string {
 
 // TestCommandDocsSameAsRedis compares the arguments that COMMAND DOCS tells, but
 // for the versions that brought an argument and the names of choices, neither of
-// which a syntax line shows, and for LCS, whose second key the derivation takes
-// for a string because the key specification begins at the first.
+// which a syntax line shows, for LCS, whose second key the derivation takes
+// for a string because the key specification begins at the first, and for HRANDFIELD,
+// whose count with WITHVALUES is called "options".
 func TestCommandDocsSameAsRedis(t *testing.T) {
 	real := startRedis(t)
 	for _, c := range All() {
+		if newer(c) {
+			continue
+		}
 		var w resp.Writer
 		spec.WriteDocs(&w, &c.Command)
 		ours, _ := parseReply(t, w.Bytes())
 		theirs, _ := parseReply(t, real.do("COMMAND", "DOCS", c.FullName()))
 		got, want := describe(field(ours, "arguments")), describe(field(theirs.([]any)[1], "arguments"))
-		if got != want && c.Name != "LCS" {
+		if got != want && c.Name != "LCS" && c.Name != "HRANDFIELD" {
 			t.Errorf("%s\n got %s\nwant %s", c.FullName(), got, want)
 		}
 		for _, name := range []string{"since", "group", "deprecated_since"} {

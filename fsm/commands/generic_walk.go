@@ -68,7 +68,7 @@ func cmdScan(v *keyspace.View, args Args, w *resp.Writer) error {
 	if !ok {
 		return resp.ErrInvalidCursor
 	}
-	o, err := parseScanOptions(args[2:])
+	o, err := parseScanOptions(args[2:], true)
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,9 @@ type scanOptions struct {
 	typ        []byte // nil for all types
 }
 
-// parseScanOptions reads what may stand behind SCAN's cursor.
-func parseScanOptions(args Args) (o scanOptions, err error) {
+// parseScanOptions reads what may stand behind the cursor of SCAN and its kind, of which
+// only that of keys knows TYPE.
+func parseScanOptions(args Args, ofKeys bool) (o scanOptions, err error) {
 	o.count = 10
 	for ; len(args) > 0; args = args[2:] {
 		if len(args) < 2 {
@@ -119,7 +120,7 @@ func parseScanOptions(args Args) (o scanOptions, err error) {
 			}
 		case is(args[0], "MATCH"):
 			o.pattern, o.hasPattern = string(args[1]), true
-		case is(args[0], "TYPE"):
+		case ofKeys && is(args[0], "TYPE"):
 			o.typ = append([]byte{}, args[1]...)
 		default:
 			return o, resp.ErrSyntax

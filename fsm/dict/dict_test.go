@@ -303,6 +303,42 @@ func queries(t *testing.T, r *rand.Rand, tab *Table[int], want model, pick picke
 	if n != min(5, len(want)-lo) {
 		t.Fatalf("Ascend(%d) gave %d records, want %d", from, n, min(5, len(want)-lo))
 	}
+	walks(t, tab, want, r.Intn(len(want)+2)-1, r.Intn(50))
+	at, key := pick(r)
+	i, wantOK = want.find(at, key)
+	if rank, ok := tab.Rank(at, []byte(key)); rank != i || ok != wantOK {
+		t.Fatalf("Rank(%d, %q) = %d, %v, want %d, %v", at, key, rank, ok, i, wantOK)
+	}
+}
+
+// walks goes up to so many steps from a rank in both directions.
+func walks(t *testing.T, tab *Table[int], want model, rank, steps int) {
+	t.Helper()
+	for _, by := range []int{1, -1} {
+		walk, at := tab.AscendAt, rank
+		if by < 0 {
+			walk = tab.DescendAt
+		}
+		n := 0
+		walk(rank, func(pos uint64, r Record[int]) bool {
+			if asEntry(pos, r) != want[at] {
+				t.Fatalf("from rank %d by %d: record %d is %d %q", rank, by, n, pos, r.Key)
+			}
+			at += by
+			n++
+			return n < steps
+		})
+		most := len(want) - rank
+		if by < 0 {
+			most = rank + 1
+		}
+		if rank < 0 || rank >= len(want) {
+			most = 0
+		}
+		if n != min(max(steps, 1), most) {
+			t.Fatalf("from rank %d by %d: %d records, want %d", rank, by, n, min(max(steps, 1), most))
+		}
+	}
 }
 
 // put stores a record, wherever it belongs.

@@ -11,8 +11,9 @@ import (
 // until the next change of its database. The zero Entry is no key.
 type Entry struct {
 	key []byte
-	// data is the stamp (8 bytes), the expiry time if the stamp has its flag (8), and,
-	// where obj is nil, the bytes of the string that is the value.
+	// data is the stamp (8 bytes), the expiry time if the stamp has its flag (8), the
+	// times of a hash's fields if it has theirs (16), and, where obj is nil, the bytes of
+	// the string that is the value.
 	data []byte
 	obj  *object
 }
@@ -31,8 +32,9 @@ type object struct {
 // a write of a value of the same length takes the old one's place.
 const (
 	stampSize  = 8
-	expirySize = 8
-	hasExpiry  = 1 // the only flag
+	timeSize   = 8
+	hasExpiry  = 1
+	hasFields  = 2 // it is a hash of which fields expire
 	flagBits   = 8
 	maxVersion = 1<<(64-flagBits) - 1
 )
@@ -45,11 +47,22 @@ const InlineMax = 4096
 type meta struct {
 	version  uint64
 	expireAt int64 // Unix milliseconds, 0 for none
+	// Of a hash of which fields expire: when the first one does, and when the last one
+	// goes, 0 where one stays. They follow from the value: put sees to them.
+	first, last int64
+}
+
+// end is the time at which the key goes, 0 for none.
+func (m *meta) end() int64 {
+	if m.expireAt != 0 && (m.last == 0 || m.expireAt < m.last) {
+		return m.expireAt
+	}
+	return m.last
 }
 
 // head is the form in which a meta stands before the value.
 type head struct {
-	buf [stampSize + expirySize]byte
+	buf [stampSize + 3*timeSize]byte
 	n   int
 }
 
@@ -58,38 +71,68 @@ func (h *head) set(m meta) []byte {
 	h.n = stampSize
 	if m.expireAt != 0 {
 		stamp |= hasExpiry
-		binary.LittleEndian.PutUint64(h.buf[stampSize:], uint64(m.expireAt))
-		h.n += expirySize
+		h.time(m.expireAt)
+	}
+	if m.first != 0 {
+		stamp |= hasFields
+		h.time(m.first)
+		h.time(m.last)
 	}
 	binary.LittleEndian.PutUint64(h.buf[:], stamp)
 	return h.buf[:h.n]
 }
 
+func (h *head) time(ms int64) {
+	binary.LittleEndian.PutUint64(h.buf[h.n:], uint64(ms))
+	h.n += timeSize
+}
+
 // entryOf is the entry that a record of the table holds.
 func entryOf(r dict.Record[object]) Entry { return Entry{key: r.Key, data: r.Data, obj: r.Ref} }
 
-// head reads version and expiry time.
-func (e Entry) head() meta {
-	return meta{version: binary.LittleEndian.Uint64(e.data) >> flagBits, expireAt: e.ExpireAt()}
+// head reads what the entry says beside the value.
+func (e Entry) head() meta { return metaOf(e.data) }
+
+func metaOf(data []byte) (m meta) {
+	stamp := binary.LittleEndian.Uint64(data)
+	m.version = stamp >> flagBits
+	at := stampSize
+	if stamp&hasExpiry != 0 {
+		m.expireAt = int64(binary.LittleEndian.Uint64(data[at:]))
+		at += timeSize
+	}
+	if stamp&hasFields != 0 {
+		m.first = int64(binary.LittleEndian.Uint64(data[at:]))
+		m.last = int64(binary.LittleEndian.Uint64(data[at+timeSize:]))
+	}
+	return m
+}
+
+// end is the time at which the key goes, 0 for none: that of its expiry, or that at
+// which the last of its fields expires.
+func (e Entry) end() int64 {
+	if e.data[0]&(hasExpiry|hasFields) == 0 {
+		return 0
+	}
+	m := e.head()
+	return m.end()
 }
 
 // Key is the key's bytes.
 func (e Entry) Key() []byte { return e.key }
 
 // ExpireAt is the time the key expires, Unix milliseconds; 0 means never.
-func (e Entry) ExpireAt() int64 { return expiryOf(e.data) }
-
-func expiryOf(data []byte) int64 {
-	if len(data) == 0 || data[0]&hasExpiry == 0 {
+func (e Entry) ExpireAt() int64 {
+	if len(e.data) == 0 || e.data[0]&hasExpiry == 0 {
 		return 0
 	}
-	return int64(binary.LittleEndian.Uint64(data[stampSize:]))
+	return int64(binary.LittleEndian.Uint64(e.data[stampSize:]))
 }
 
 // inline is the value of a short string.
 func (e Entry) inline() []byte {
 	if e.data[0]&hasExpiry != 0 {
-		return e.data[stampSize+expirySize:]
+		return e.data[stampSize+timeSize:]
 	}
 	return e.data[stampSize:]
 }
@@ -134,14 +177,8 @@ func (e Entry) Encoding() string {
 // the same on every replica.
 func (e Entry) Size() int { return sizeOf(len(e.key), len(e.data), e.obj) }
 
-// recordCost is what a record takes in the table beside its key and data: its slot and
-// the lengths (14 bytes), its part of the nodes above (4), and at the usual fill of the
-// pages a tenth of everything.
-const recordCost = 18
-
 func sizeOf(key, data int, obj *object) int {
-	n := recordCost + key + data
-	n += n / 10
+	n := key + data + dict.RecordCost(key, data)
 	if obj != nil {
 		n += objectCost + obj.size
 	}

@@ -44,9 +44,6 @@ func (r *rope) Clone() Value {
 	return c
 }
 
-// AppendBinary implements Value: the bytes themselves.
-func (r *rope) AppendBinary(dst []byte) []byte { return r.appendTo(dst, 0, r.size) }
-
 func (r *rope) appendTo(dst []byte, from, to int) []byte {
 	r.each(from, to, func(part []byte) { dst = append(dst, part...) })
 	return dst

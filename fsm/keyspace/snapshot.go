@@ -19,9 +19,10 @@ type Snapshot struct {
 type Item struct {
 	Key      []byte
 	Type     byte
-	Value    []byte // in the form of Value.AppendBinary; a short string's own bytes
-	Long     Text   // a string of more than InlineMax bytes, which has no Value
-	ExpireAt int64  // Unix milliseconds, 0 for never
+	Value    []byte     // a short string
+	Long     Text       // a string of more than InlineMax bytes
+	Members  Collection // the value of every other type
+	ExpireAt int64      // Unix milliseconds, 0 for never
 	Version  uint64
 }
 
@@ -83,7 +84,6 @@ func (s *Snapshot) Len(db int) int {
 // during the call.
 func (s *Snapshot) Each(db int, fn func(Item) error) error {
 	s.use()
-	var value []byte
 	var err error
 	s.dbs[db].keys.Ascend(0, func(_ uint64, r dict.Record[object]) bool {
 		e := entryOf(r)
@@ -96,8 +96,7 @@ func (s *Snapshot) Each(db int, fn func(Item) error) error {
 		case isText:
 			it.Value = text.short
 		default:
-			value = e.obj.value.AppendBinary(value[:0])
-			it.Value = value
+			it.Members = e.obj.value.(Collection)
 		}
 		err = fn(it)
 		return err == nil
@@ -154,7 +153,8 @@ func (s *Space) LoadCreation(db, bucket int, version uint64) error {
 }
 
 // LoadItem restores what Each told. The item is not kept; a long string's bytes are
-// shared with it until they are changed, so a Snapshot of another Space may give it.
+// shared with it until they are changed, so a Snapshot of another Space may give it. A
+// collection must be this Space's own, made by a Loader.
 func (s *Space) LoadItem(db int, it Item) error {
 	if db < 0 || db >= Databases {
 		return fmt.Errorf("key of database %d", db)
@@ -169,7 +169,10 @@ func (s *Space) LoadItem(db int, it Item) error {
 	inline := it.Value
 	switch {
 	case Type(it.Type) != String:
-		return fmt.Errorf("value of unknown type %d", it.Type)
+		if it.Members == nil || it.Members.Type() != Type(it.Type) {
+			return fmt.Errorf("value of unknown type %d", it.Type)
+		}
+		obj, inline = &object{value: it.Members, epoch: s.epochs.Now(), size: it.Members.Size()}, nil
 	case it.Long.long != nil:
 		r := it.Long.long
 		if r.size <= InlineMax || r.size > MaxString {
@@ -190,11 +193,10 @@ func (d *database) load(pos uint64, key []byte, c content) {
 		d.put(place{pos: pos}, key, c)
 		return
 	}
+	c.measure()
 	var h head
 	b := h.set(c.meta)
 	d.at.Put(key, b, c.inline, c.obj)
 	d.bytes += c.size(key, b)
-	if c.expireAt != 0 {
-		d.reschedule(key, 0, c.expireAt)
-	}
+	d.reschedule(key, meta{}, c.meta)
 }

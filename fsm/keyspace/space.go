@@ -31,6 +31,8 @@ type Space struct {
 	// counter is the last version given out; always even (see version.go).
 	counter uint64
 	epochs  dict.Epochs // of objects
+	kit     dict.Kit    // of all collections
+	limits  Limits
 	// scratch is where values are copied to that move within a table.
 	scratch []byte
 }
@@ -39,10 +41,13 @@ type Space struct {
 type database struct {
 	keys *dict.Table[object]
 	at   dict.Cursor[object] // the writer's place in keys
-	// due has every key with an expiry time, at that time as its position, and nothing
-	// else of it.
-	due   *dict.Table[object]
-	dueAt dict.Cursor[object] // the writer's place in due
+	// due has every key that goes at a known time, at that time as its position, and
+	// nothing else of it: those with an expiry time, and hashes whose fields all expire.
+	due schedule
+	// fading has every hash of which fields expire, at the time when the first one does.
+	fading schedule
+	// fieldsOnly counts the keys in due that have no expiry time of their own.
+	fieldsOnly int
 	// created has the version of the last creation in each bucket (see version.go);
 	// nil while it is all 0.
 	created []uint64
@@ -56,7 +61,8 @@ type database struct {
 // New returns an empty space. hashKey is the key of the hash that gives keys
 // their positions; all replicas of a cluster need the same.
 func New(hashKey [16]byte) *Space {
-	s := &Space{hasher: dict.NewHasher(hashKey)}
+	s := &Space{hasher: dict.NewHasher(hashKey), limits: DefaultLimits}
+	s.kit.Hasher = s.hasher
 	for i := range s.dbs {
 		s.dbs[i] = newDatabase()
 	}
@@ -64,7 +70,7 @@ func New(hashKey [16]byte) *Space {
 }
 
 func newDatabase() *database {
-	return &database{keys: dict.New[object](), due: dict.New[object]()}
+	return &database{keys: dict.New[object](), due: newSchedule(), fading: newSchedule()}
 }
 
 // View returns a reader of one database as of an instant.
@@ -93,12 +99,20 @@ type Stats struct {
 // Stats returns figures of one database at the time now.
 func (s *Space) Stats(db int, now int64) Stats {
 	d := s.dbs[db]
-	st := Stats{Keys: d.keys.Len(), Expires: d.due.Len()}
+	st := Stats{Keys: d.keys.Len(), Expires: d.due.Len() - d.fieldsOnly}
 	const samples = 32 // evenly over the index, so the mean is close
-	n := min(samples, st.Expires)
-	for i := range n {
-		at, _, _ := d.due.At((2*i + 1) * st.Expires / (2 * n))
-		st.AvgTTL += max(0, int64(at)-now) / int64(n)
+	var left []int64
+	for i, n := 0, min(samples, d.due.Len()); i < n; i++ {
+		at, r, _ := d.due.At((2*i + 1) * d.due.Len() / (2 * n))
+		if d.fieldsOnly > 0 {
+			if e, _ := d.keys.Get(s.position(r.Key), r.Key); entryOf(e).ExpireAt() == 0 {
+				continue
+			}
+		}
+		left = append(left, max(0, int64(at)-now))
+	}
+	for _, ttl := range left {
+		st.AvgTTL += ttl / int64(len(left))
 	}
 	return st
 }
@@ -113,35 +127,51 @@ func (s *Space) Bytes() int64 {
 	return n
 }
 
-// NextDue is the earliest expiry time of any key.
+// NextDue is the earliest expiry time of any key, or field of a hash.
 func (s *Space) NextDue() (ms int64, ok bool) {
 	for _, d := range s.dbs {
-		if at, _, found := d.due.Min(); found && (!ok || int64(at) < ms) {
-			ms, ok = int64(at), true
+		for _, index := range [...]*schedule{&d.due, &d.fading} {
+			if at, _, found := index.Min(); found && (!ok || int64(at) < ms) {
+				ms, ok = int64(at), true
+			}
 		}
 	}
 	return ms, ok
 }
 
-// RemoveDue removes up to max keys whose time has come at now, in the order of
-// expiry time, database and key, and returns how many it removed.
-func (s *Space) RemoveDue(now int64, max int) int {
-	for n := range max {
-		var next *database
-		var first uint64
-		var key []byte
-		for _, d := range s.dbs {
-			if at, r, ok := d.due.Min(); ok && (next == nil || at < first) {
-				next, first, key = d, at, r.Key
-			}
-		}
-		if next == nil || int64(first) > now {
-			return n
+// RemoveDue removes up to max keys and fields of hashes whose time has come at now, and
+// returns how many keys: first the keys, in the order of expiry time, database and key,
+// then the fields of the hashes that stay, in the order of the time at which the first
+// of a hash expired.
+func (s *Space) RemoveDue(now int64, max int) (keys int) {
+	for ; keys < max; keys++ {
+		d, key, _ := s.nextDue(now, func(d *database) *schedule { return &d.due })
+		if d == nil {
+			break
 		}
 		key = s.hold(key) // the index is about to change
-		next.remove(place{pos: s.position(key)}, key)
+		d.remove(place{pos: s.position(key)}, key)
 	}
-	return max
+	for left := max - keys; left > 0; {
+		d, key, db := s.nextDue(now, func(d *database) *schedule { return &d.fading })
+		if d == nil {
+			break
+		}
+		t := Txn{View{space: s, index: db, at: Instant{Logged: now, Now: now}}}
+		left -= t.removeFields(bytes.Clone(key), left)
+	}
+	return keys
+}
+
+// nextDue returns the first key of an index whose time has come, nil where there is none.
+func (s *Space) nextDue(now int64, index func(*database) *schedule) (next *database, key []byte, db int) {
+	var first uint64
+	for i, d := range s.dbs {
+		if at, r, ok := index(d).Min(); ok && int64(at) <= now && (next == nil || at < first) {
+			next, first, key, db = d, at, r.Key, i
+		}
+	}
+	return next, key, db
 }
 
 // CountInSlot is how many keys of a database lie in a hash slot, those due but
@@ -205,39 +235,74 @@ type content struct {
 	obj    *object
 }
 
+// measure takes over what follows from the value.
+func (c *content) measure() {
+	c.first, c.last = 0, 0
+	if c.obj == nil {
+		return
+	}
+	if h, is := c.obj.value.(HashValue); is {
+		c.first, c.last = h.Times()
+	}
+}
+
 // size is the memory that it takes with its key, whose head is that.
 func (c *content) size(key, head []byte) int64 {
 	return int64(sizeOf(len(key), len(head)+len(c.inline), c.obj))
 }
 
 // put stores a key and keeps the sums and the index right. What inline points to must
-// not lie in the table. It returns whether the key was stored before, and with which
-// expiry time.
-func (d *database) put(at place, key []byte, c content) (oldAt int64, replaced bool) {
+// not lie in the table. It returns whether the key was stored before, and the time at
+// which it was to go.
+func (d *database) put(at place, key []byte, c content) (oldEnd int64, replaced bool) {
+	c.measure()
 	var h head
 	b := h.set(c.meta)
 	d.bytes += c.size(key, b)
+	var before meta
 	if replaced = d.seek(at, key); replaced {
 		old, oldObj := d.at.Data()
 		d.bytes -= int64(sizeOf(len(key), len(old), oldObj))
-		oldAt = expiryOf(old)
+		before = metaOf(old)
 	}
 	d.at.Put(key, b, c.inline, c.obj)
-	if c.expireAt != oldAt {
-		d.reschedule(key, oldAt, c.expireAt)
-	}
-	return oldAt, replaced
+	d.reschedule(key, before, c.meta)
+	return before.end(), replaced
 }
 
-// reschedule keeps the index by expiry time: 0 stands for none.
-func (d *database) reschedule(key []byte, from, to int64) {
+// reschedule keeps the indexes by time, and what is counted of them.
+func (d *database) reschedule(key []byte, from, to meta) {
+	if a, b := from.end(), to.end(); a != b {
+		d.due.move(key, a, b)
+	}
+	if from.first != to.first {
+		d.fading.move(key, from.first, to.first)
+	}
+	if from.expireAt == 0 && from.last != 0 {
+		d.fieldsOnly--
+	}
+	if to.expireAt == 0 && to.last != 0 {
+		d.fieldsOnly++
+	}
+}
+
+// schedule is an index of keys by time: the positions are Unix milliseconds.
+type schedule struct {
+	*dict.Table[object]
+	at dict.Cursor[object] // the writer's place
+}
+
+func newSchedule() schedule { return schedule{Table: dict.New[object]()} }
+
+// move moves a key: 0 stands for no time.
+func (s *schedule) move(key []byte, from, to int64) {
 	if from != 0 {
-		d.dueAt.Seek(d.due, uint64(from), key, nil)
-		d.dueAt.Delete()
+		s.at.Seek(s.Table, uint64(from), key, nil)
+		s.at.Delete()
 	}
 	if to != 0 {
-		d.dueAt.Seek(d.due, uint64(to), key, nil)
-		d.dueAt.Put(key, nil, nil, nil)
+		s.at.Seek(s.Table, uint64(to), key, nil)
+		s.at.Put(key, nil, nil, nil)
 	}
 }
 
@@ -248,9 +313,7 @@ func (d *database) remove(at place, key []byte) {
 	}
 	old := entryOf(d.at.Record())
 	d.bytes -= int64(old.Size())
-	oldAt := old.ExpireAt()
+	before := old.head()
 	d.at.Delete()
-	if oldAt != 0 {
-		d.reschedule(key, oldAt, 0)
-	}
+	d.reschedule(key, before, meta{})
 }

@@ -22,7 +22,7 @@ func checkSums(t *testing.T, s *Space) {
 	t.Helper()
 	for i, d := range s.dbs {
 		var size int64
-		expiring := 0
+		ending, fading, fieldsOnly := 0, 0, 0
 		d.keys.Ascend(0, func(pos uint64, r dict.Record[object]) bool {
 			e := entryOf(r)
 			size += int64(e.Size())
@@ -32,16 +32,36 @@ func checkSums(t *testing.T, s *Space) {
 			if e.obj != nil && e.obj.size != e.obj.value.Size() {
 				t.Errorf("db %d: %q counts %d bytes, has %d", i, e.Key(), e.obj.size, e.obj.value.Size())
 			}
-			if at := e.ExpireAt(); at != 0 {
-				expiring++
+			at := e.ExpireAt()
+			if h, is := e.Value().(HashValue); is {
+				first, last := h.Times()
+				if first != 0 {
+					fading++
+					if _, ok := d.fading.Get(uint64(first), e.Key()); !ok {
+						t.Errorf("db %d: %q is not in the index of hashes", i, e.Key())
+					}
+				}
+				if at == 0 && last != 0 {
+					fieldsOnly++
+				}
+				if last != 0 && (at == 0 || last < at) {
+					at = last
+				}
+			}
+			if at != e.end() {
+				t.Errorf("db %d: %q ends at %d, want %d", i, e.Key(), e.end(), at)
+			}
+			if at != 0 {
+				ending++
 				if _, ok := d.due.Get(uint64(at), e.Key()); !ok {
 					t.Errorf("db %d: %q is not in the index by expiry time", i, e.Key())
 				}
 			}
 			return true
 		})
-		if size != d.bytes || expiring != d.due.Len() {
-			t.Errorf("db %d: %d bytes and %d expiring, counted as %d and %d", i, size, expiring, d.bytes, d.due.Len())
+		got, want := [...]int{int(d.bytes), d.due.Len(), d.fading.Len(), d.fieldsOnly}, [...]int{int(size), ending, fading, fieldsOnly}
+		if got != want {
+			t.Errorf("db %d: bytes, ending, fading, by fields only are counted as %v, want %v", i, got, want)
 		}
 	}
 }

@@ -74,8 +74,8 @@ func (t *Txn) newObject(v Value) *object {
 func (t *Txn) store(key, inline []byte, obj *object, expireAt int64) {
 	m := meta{version: t.space.nextVersion(), expireAt: expireAt}
 	at := t.place(key)
-	oldAt, replaced := t.data().put(at, key, content{m, inline, obj})
-	if !replaced || t.gone(oldAt) {
+	oldEnd, replaced := t.data().put(at, key, content{m, inline, obj})
+	if !replaced || t.gone(oldEnd) {
 		t.data().noteCreation(at.pos%buckets, m.version)
 	}
 }
@@ -109,20 +109,29 @@ func (t *Txn) edit(e Entry) Entry {
 	return e
 }
 
-// Changed stamps a key after its value was changed in place, and counts its
-// memory again.
+// Changed stamps a key after its value was changed in place, and counts its memory
+// again. A collection that has no members any more goes, but for a stream.
 func (t *Txn) Changed(key []byte) {
-	if e, ok := t.Get(key); ok {
-		t.changed(key, e)
+	e, ok := t.Get(key)
+	if !ok {
+		return
 	}
+	if c, is := e.obj.value.(Collection); is && c.Len() == 0 && c.Type() != Stream {
+		t.drop(key)
+		return
+	}
+	t.changed(key, e)
 }
 
 // changed is Changed for an entry with an object.
-func (t *Txn) changed(key []byte, e Entry) {
+func (t *Txn) changed(key []byte, e Entry) { t.recount(key, e, t.space.nextVersion()) }
+
+// recount stores a key after its value was changed in place.
+func (t *Txn) recount(key []byte, e Entry, version uint64) {
 	size := e.obj.value.Size()
 	t.data().bytes += int64(size - e.obj.size)
 	e.obj.size = size
-	m := meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}
+	m := meta{version: version, expireAt: e.ExpireAt()}
 	t.data().put(t.place(key), key, content{m, nil, e.obj})
 }
 

@@ -28,11 +28,11 @@ func (t Type) String() string {
 	return "unknown"
 }
 
-// Value is a value that is too large for a table entry or that changes in place.
-// Collections implement it; so do long strings.
+// Value is a value that is too large for a table entry or that changes in place: a
+// Collection, or a long string.
 type Value interface {
 	Type() Type
-	// Encoding is what OBJECT ENCODING answers; a function of the content alone.
+	// Encoding is what OBJECT ENCODING answers; a function of the replicated state alone.
 	Encoding() string
 	// Size is the memory that the value takes, in bytes; it need not be exact but
 	// must be the same on every replica, and cheap.
@@ -42,8 +42,6 @@ type Value interface {
 	// goroutine while the clone is changed. A clone must cost far less than a
 	// copy of everything.
 	Clone() Value
-	// AppendBinary appends the snapshot form of the value.
-	AppendBinary(dst []byte) []byte
 }
 
 // Text is the value of a string key. It is a view on the stored bytes: cheap to

@@ -9,6 +9,10 @@ package keyspace
 // one that was absent all the time has not changed. A key that is gone because its
 // time came is absent, whether it is still stored or not.
 //
+// What a field of a hash takes with it when it expires is a change of the hash, at that
+// time and not when the field is removed: where a field has expired, the hash's version
+// is mixed with the time of the last one that did.
+//
 // Two different states of a key never share a version. That one state gets a new
 // version without a change only makes an EXEC fail that could have succeeded: an
 // absent key is watched while another one of its bucket is created, or databases
@@ -32,8 +36,15 @@ func (s *Space) Version(db int, key []byte, logged int64) uint64 {
 	d := s.dbs[db]
 	pos := s.position(key)
 	if r, ok := d.keys.Get(pos, key); ok {
-		if m := entryOf(r).head(); m.expireAt == 0 || m.expireAt > logged {
-			return max(m.version, d.base)
+		e := entryOf(r)
+		if end := e.end(); end == 0 || end > logged {
+			version := max(e.head().version, d.base)
+			if e.obj != nil {
+				if h, is := e.obj.value.(HashValue); is {
+					version = expiredVersion(version, h.Expired(logged))
+				}
+			}
+			return version
 		}
 	}
 	return max(d.lastCreation(pos), d.base) | absentBit
@@ -54,4 +65,12 @@ func (d *database) noteCreation(bucket, version uint64) {
 		d.created = make([]uint64, buckets)
 	}
 	d.created[bucket] = version
+}
+
+// expiredVersion is the version of a hash of that version after a field of it has
+// expired at that time, the last one that did; 0 for none. Two times never give the same
+// one, and it is even.
+func expiredVersion(version uint64, at int64) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // so that multiplying by it, modulo 2^63, loses nothing
+	return version ^ uint64(at)*odd<<1
 }

@@ -34,6 +34,9 @@ type View struct {
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.
 func (v *View) data() *database { return v.space.dbs[v.index] }
 
+// Chance is the source of all chance for one command.
+func (v *View) Chance() *prng.Source { return prng.New(v.seed()) }
+
 func (v *View) seed() uint64 {
 	if v.Draw != nil {
 		return v.Draw()
@@ -89,7 +92,7 @@ func (v *View) lookUp(key []byte) (dict.Record[object], bool) {
 
 // exists says whether a stored entry exists at the view's instant.
 func (v *View) exists(e Entry) bool {
-	at := e.ExpireAt()
+	at := e.end()
 	if at == 0 {
 		return true
 	}
@@ -100,6 +103,16 @@ func (v *View) exists(e Entry) bool {
 		v.tick = true
 	}
 	return true
+}
+
+// Watch looks at all that a key holds, for an EXEC that watches it: TickNeeded tells
+// whether any of it is due.
+func (v *View) Watch(key []byte) {
+	if e, ok := v.Peek(key); ok && e.obj != nil {
+		if m, is := e.obj.value.(HashValue); is {
+			HashView{v, m.Map}.lookAtAll()
+		}
+	}
 }
 
 // Exists says whether a key exists.
@@ -180,7 +193,7 @@ func (v *View) RandomKey() (key []byte, ok bool) {
 		return nil, false
 	}
 	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
-	rnd := prng.New(v.seed())
+	rnd := v.Chance()
 	stored := uint64(v.data().keys.Len())
 	var pos uint64
 	for range tries {

@@ -3,7 +3,10 @@
 // cryptography.
 package prng
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // Source is xoshiro256** (Blackman and Vigna, 2018), its state filled from the
 // seed by SplitMix64 as its authors advise. The zero value is not ready.
@@ -46,4 +49,29 @@ func (r *Source) Below(n uint64) uint64 {
 		}
 	}
 	return hi
+}
+
+// Distinct returns k different numbers of 0 to n-1, ascending; each choice is as likely
+// as any other. k must not exceed n.
+func (r *Source) Distinct(k, n int) []int {
+	picked := make([]int, 0, max(k, 0))
+	if 2*k > n { // most of them: pick those to leave out
+		out := r.Distinct(n-k, n)
+		for i := range n {
+			if len(out) > 0 && out[0] == i {
+				out = out[1:]
+			} else {
+				picked = append(picked, i)
+			}
+		}
+		return picked
+	}
+	for len(picked) < k { // none is drawn beyond the k-th different one
+		for range k - len(picked) {
+			picked = append(picked, int(r.Below(uint64(n))))
+		}
+		slices.Sort(picked)
+		picked = slices.Compact(picked)
+	}
+	return picked
 }

@@ -38,3 +38,32 @@ func TestBelowIsEvenAndInRange(t *testing.T) {
 		}
 	}
 }
+
+// Each number is picked as often as the others, and none twice, for few of many, for
+// most of them and for all.
+func TestDistinct(t *testing.T) {
+	for _, tt := range []struct{ k, n int }{{0, 0}, {0, 5}, {1, 1}, {1, 10}, {4, 10}, {5, 10}, {6, 10}, {10, 10}, {3, 1000}, {500, 1000}} {
+		src, seen := New(7), make([]int, tt.n)
+		rounds := 20_000
+		if tt.n > 10 {
+			rounds = 3000
+		}
+		for range rounds {
+			got := src.Distinct(tt.k, tt.n)
+			if len(got) != tt.k {
+				t.Fatalf("%d of %d: got %d", tt.k, tt.n, len(got))
+			}
+			for i, x := range got {
+				if i > 0 && got[i-1] >= x || x >= tt.n {
+					t.Fatalf("%d of %d: got %v", tt.k, tt.n, got)
+				}
+				seen[x]++
+			}
+		}
+		for x, n := range seen {
+			if want := rounds * tt.k / tt.n; want >= 1000 && (n < want*9/10 || n > want*11/10) {
+				t.Errorf("%d of %d: %d was picked %d times, want %d", tt.k, tt.n, x, n, want)
+			}
+		}
+	}
+}

@@ -204,11 +204,15 @@ func (l *loader) item(db int) {
 	}
 }
 
-// value reads an item's value. A long string goes where it stays: it is not put
-// together before.
+// value reads an item's value. A long string and a collection's members go where they
+// stay: they are not put together before.
 func (l *loader) value(it *keyspace.Item) {
+	if keyspace.Type(it.Type) != keyspace.String {
+		l.collection(it)
+		return
+	}
 	n := l.number()
-	if keyspace.Type(it.Type) != keyspace.String || n <= keyspace.InlineMax {
+	if n <= keyspace.InlineMax {
 		it.Value = l.sized(n, &l.text)
 		return
 	}
@@ -219,6 +223,28 @@ func (l *loader) value(it *keyspace.Item) {
 	long := keyspace.NewLongString(int(n))
 	l.pieces(n, long.Append)
 	it.Long = long.Text()
+}
+
+// collection reads the pieces of a collection's form up to the empty one.
+func (l *loader) collection(it *keyspace.Item) {
+	load, err := l.Space.NewLoader(keyspace.Type(it.Type))
+	for err == nil && l.err == nil {
+		n := l.number()
+		if n == 0 {
+			break
+		}
+		if n > keyspace.MaxString {
+			err = fmt.Errorf("it has a member of %d bytes", n)
+		} else if part := l.sized(n, &l.text); l.err == nil {
+			err = load.Add(part)
+		}
+	}
+	if err == nil && l.err == nil {
+		it.Members, err = load.Done()
+	}
+	if err != nil {
+		l.corrupt(err.Error())
+	}
 }
 
 func (l *loader) created() {

@@ -218,12 +218,27 @@ func (c *chunkWriter) item(it keyspace.Item) {
 		c.number(uint64(it.ExpireAt))
 	}
 	put(c, it.Key)
-	if n := it.Long.Len(); n > 0 {
+	switch n := it.Long.Len(); {
+	case it.Members != nil:
+		c.collection(it.Members)
+	case n > 0:
 		c.number(uint64(n))
 		it.Long.Each(func(piece []byte) { fill(c, piece) })
-	} else {
+	default:
 		put(c, it.Value)
 	}
+}
+
+// collection writes the pieces of a collection's form and an empty one.
+func (c *chunkWriter) collection(members keyspace.Collection) {
+	err := members.Parts(func(part []byte) error {
+		put(c, part)
+		return c.err
+	})
+	if c.err == nil {
+		c.err = err
+	}
+	c.number(0)
 }
 
 func (c *chunkWriter) created(keys *keyspace.Snapshot, db int) {

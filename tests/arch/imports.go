@@ -7,7 +7,7 @@ import (
 
 // structures are the rooms of one data structure or algorithm each.
 var structures = []string{
-	"fsm/zset", "fsm/list", "fsm/stream", "fsm/hll", "fsm/geo", "fsm/bits", "fsm/glob", "fsm/prng",
+	"fsm/pack", "fsm/hash", "fsm/set", "fsm/zset", "fsm/list", "fsm/stream", "fsm/hll", "fsm/geo", "fsm/bits", "fsm/glob", "fsm/prng",
 }
 
 // room says which rooms of ours the non-test files of a room may import.
@@ -17,7 +17,7 @@ type room struct {
 }
 
 // rooms is the table of the architecture; the first pattern that matches counts. The
-// structures, which may import the dict alone, are not repeated here.
+// structures, which may import the dict and packed sequences, are not repeated here.
 var rooms = []room{
 	{"resp", nil},
 	{"resp/spec", nil},
@@ -137,7 +137,7 @@ func findRoom(dir string) (room, bool) {
 		}
 	}
 	if matchesAny(structures, dir) {
-		return room{dir, []string{"fsm/dict"}}, true
+		return room{dir, []string{"fsm/dict", "fsm/pack"}}, true
 	}
 	return room{}, false
 }

@@ -1,0 +1,27 @@
+package dict
+
+// None is the pointer of a record in a table that needs no pointers.
+type None = struct{}
+
+// Kit is what the tables of all collections of a keyspace share: the hash that gives
+// members their positions, and the writer's cursor, which is large. Only one goroutine
+// may write at a time.
+type Kit struct {
+	Hasher Hasher
+	Cursor Cursor[None]
+}
+
+// memberBits is how many bits a member's position has: every client's number type
+// holds it, so that it can be SSCAN's cursor.
+const memberBits = 53
+
+// Position is where a member stands in a table that is ordered by hash.
+func (k *Kit) Position(member []byte) uint64 { return k.Hasher.Hash(member) >> (64 - memberBits) }
+
+// RecordCost is the memory that a record takes in a table beside its key and its data,
+// in bytes: its slot and the lengths (14), its part of the nodes above (4), and at the
+// usual fill of the pages a tenth of everything. It follows from the sizes alone.
+func RecordCost(key, data int) int {
+	const fixed = 18
+	return fixed + (fixed+key+data)/10
+}
