@@ -10,7 +10,7 @@ import (
 
 // TestGrowthIsABound runs generated writes one by one: none may add more to the
 // keyspace than was foretold, and only those flagged DenyOOM may add more than a
-// key's stamps.
+// key's stamps; but SMOVE, which Redis does not flag either, may make a small set.
 func TestGrowthIsABound(t *testing.T) {
 	const few = 64 // an expiry time, which EXPIRE adds, and its place in the index
 	g, m := newGenerator(7), New()
@@ -31,7 +31,7 @@ func TestGrowthIsABound(t *testing.T) {
 		if got > most {
 			t.Errorf("%.80q added %d bytes, %d were foretold", bytes.Join(cmd.Args, []byte(" ")), got, most)
 		}
-		if got > few && decl.Flags&spec.DenyOOM == 0 {
+		if got > few && decl.Flags&spec.DenyOOM == 0 && decl.Name != "SMOVE" {
 			t.Errorf("%.80q added %d bytes and is not flagged DenyOOM", bytes.Join(cmd.Args, []byte(" ")), got)
 		}
 		grown[decl.Name] = grown[decl.Name] || got > few

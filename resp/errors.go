@@ -51,6 +51,9 @@ const (
 	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
 	// while its disk takes none.
 	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
+	// ErrPicksTooMany refuses a random pick, with repetition, whose reply would take
+	// half a gigabyte; Redis has no bound.
+	ErrPicksTooMany Error = "ERR value is out of range, the reply would be longer than proto-max-bulk-len"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"
@@ -72,6 +75,11 @@ const (
 	ErrNoLFU         Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrLCSNotStrings Error = "ERR The specified keys must contain string values"
 	ErrLCSLenAndIdx  Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrNotPositive   Error = "ERR value is out of range, must be positive"
+	ErrLongRange     Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	ErrNumKeys       Error = "ERR numkeys should be greater than 0"
+	ErrTooManyKeys   Error = "ERR Number of keys can't be greater than number of args"
+	ErrLimitNegative Error = "ERR LIMIT can't be negative"
 	ErrLCSMemory     Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 )
 

@@ -102,7 +102,7 @@ func (s *Set) addToInts(member []byte, limits Limits) (added bool) {
 	}
 	row, added := s.ints().add(n)
 	s.memory, s.width = row.row, row.width
-	if row.len() > limits.Ints {
+	if added && row.len() > limits.Ints {
 		s.leaveInts(limits)
 	}
 	return added
@@ -260,6 +260,9 @@ func (s *Set) At(rank int) (member []byte) {
 	_, r, _ := s.large.At(rank)
 	return r.Key
 }
+
+// Clear removes all members, at once.
+func (s *Set) Clear() { *s = *New(s.kit) }
 
 // Clone returns an equal set that may be changed without the receiver's seeing it. The
 // receiver must not be changed any more. It copies nothing of a large one.
