@@ -308,8 +308,14 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Pattern:
 		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
 	}
-	if a.Name == "member" && g.IntN(5) > 0 {
+	switch {
+	case g.IntN(5) == 0: // what is wrong there
+	case a.Name == "member":
 		return append(args, strconv.AppendInt(nil, g.Int64N(200)*g.Int64N(200)-50, 10))
+	case a.Name == "encoding":
+		return append(args, []byte([]string{"u1", "u8", "i5", "i64", "u63"}[g.IntN(5)]))
+	case a.Name == "operation":
+		return append(args, []byte([]string{"AND", "OR", "XOR", "NOT"}[g.IntN(4)]))
 	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
@@ -338,6 +344,8 @@ func (g *generator) integer(name string) []byte {
 		return strconv.AppendInt(nil, g.Int64N(4), 10)
 	case g.IntN(10) == 0:
 		return strconv.AppendInt(nil, int64(g.Uint64()), 10)
+	case name == "bit", name == "value":
+		return strconv.AppendInt(nil, g.Int64N(2), 10)
 	case name == "offset" && g.IntN(3) == 0:
 		return strconv.AppendInt(nil, g.Int64N(200_000), 10)
 	}
