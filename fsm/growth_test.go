@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bytes"
+	"strconv"
 	"testing"
 
 	"github.com/raftkv/raftkv/fsm/entry"
@@ -36,7 +37,9 @@ func TestGrowthIsABound(t *testing.T) {
 		}
 		grown[decl.Name] = grown[decl.Name] || got > few
 	}
-	for _, name := range []string{"COPY", "SETRANGE", "APPEND", "MSET", "SET"} {
+	for _, name := range []string{
+		"COPY", "SETRANGE", "APPEND", "MSET", "SET", "SADD", "SUNIONSTORE", "SDIFFSTORE", "SETBIT", "BITFIELD", "BITOP", "PFADD", "PFMERGE",
+	} {
 		if !grown[name] {
 			t.Errorf("%s never added anything: the test shows nothing", name)
 		}
@@ -53,6 +56,17 @@ func TestGrowthBeyondArguments(t *testing.T) {
 	}{
 		{"a gap", nil, []string{"SETRANGE", "k", "536870000", "x"}, 536870000},
 		{"a short gap", nil, []string{"SETRANGE", "k", "100", "x"}, 100},
+		{"the longest gap in an entry", nil, []string{"SETRANGE", "k", "4090", "x"}, 4090},
+		{"a gap of bits", nil, []string{"SETBIT", "k", "32700", "1"}, 4080},
+		{"a long gap of bits", nil, []string{"SETBIT", "k", "4294967295", "1"}, 512 << 20},
+		{"a gap before a field", nil, []string{"BITFIELD", "k", "SET", "u8", "#1000000", "1"}, 1_000_000},
+		{"no gap before a field that is read", nil, []string{"BITFIELD", "k", "GET", "u8", "#1000000"}, 0},
+		{"a long string", []string{"SETRANGE", "a", "10000000", "x"}, []string{"BITOP", "NOT", "b", "a"}, 10_000_000},
+		{"a dense HyperLogLog", []string{"PFADD", "a", "x"}, []string{"PFDEBUG", "TODENSE", "a"}, 12_000},
+		{"a sum of sets", integers("SADD", "a", 1000), []string{"SUNIONSTORE", "b", "a"}, 20_000},
+		{"a difference of sets", integers("SADD", "a", 1000), []string{"SDIFFSTORE", "b", "a", "c"}, 20_000},
+		{"an intersection of sets", integers("SADD", "a", 1000), []string{"SINTERSTORE", "b", "a", "a"}, 20_000},
+		{"another form of a set", integers("SADD", "a", 512), []string{"SADD", "a", "x"}, 10_000},
 		{"a copy", []string{"SETRANGE", "a", "10000000", "x"}, []string{"COPY", "a", "b"}, 10_000_000},
 		{"a copy to another database", []string{"SETRANGE", "a", "10000000", "x"}, []string{"COPY", "a", "a", "DB", "3"}, 10_000_000},
 		{"a sum", []string{"SET", "a", "1e4900"}, []string{"INCRBYFLOAT", "a", "1e-10"}, 4000},
@@ -83,4 +97,13 @@ func TestGrowthBeyondArguments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// integers are a command with n integers behind its key.
+func integers(name, key string, n int) []string {
+	list := []string{name, key}
+	for i := range n {
+		list = append(list, strconv.Itoa(i))
+	}
+	return list
 }

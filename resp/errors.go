@@ -82,6 +82,10 @@ const (
 	ErrBitfieldType  Error = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
 	ErrBitfieldRO    Error = "ERR BITFIELD_RO only supports the GET subcommand"
 	ErrOverflowType  Error = "ERR Invalid OVERFLOW type specified"
+	ErrNotHLL        Error = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	ErrCorruptHLL    Error = "INVALIDOBJ Corrupted HLL object detected"
+	ErrNoSuchHLL     Error = "ERR The specified key does not exist"
+	ErrHLLNotSparse  Error = "ERR HLL encoding is not sparse"
 	ErrNotPositive   Error = "ERR value is out of range, must be positive"
 	ErrLongRange     Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 	ErrNumKeys       Error = "ERR numkeys should be greater than 0"
@@ -120,6 +124,11 @@ func UnknownCommand(args [][]byte) Error {
 // known; both words are as the client wrote them.
 func UnknownSubcommand(container, sub []byte) Error {
 	return Error("ERR unknown subcommand '" + clip(sub, longestQuote) + "'. Try " + strings.ToUpper(clip(container, longestQuote)) + " HELP.")
+}
+
+// UnknownPFDebug returns the error for a word that PFDEBUG does not know.
+func UnknownPFDebug(word []byte) Error {
+	return Error("ERR Unknown PFDEBUG subcommand '" + clip(word, len(word)) + "'")
 }
 
 // SubcommandSyntax returns the error of a subcommand that was given the wrong

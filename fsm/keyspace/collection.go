@@ -56,12 +56,16 @@ func (s *Space) Adopt(c Collection) (Collection, error) {
 type Limits struct {
 	Hash hash.Limits
 	Set  set.Limits
+	// SparseHLL is up to what length a HyperLogLog stays sparse: hll-sparse-max-bytes.
+	SparseHLL int
 }
 
 // DefaultLimits are Redis 7.0's.
 var DefaultLimits = Limits{
 	Hash: hash.Limits{Entries: 512, Value: 64},
 	Set:  set.Limits{Ints: 512, Entries: 128, Value: 64}, // the last two are 7.2's
+
+	SparseHLL: 3000,
 }
 
 // Limits are those in force.
