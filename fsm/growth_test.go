@@ -99,6 +99,20 @@ func TestGrowthBeyondArguments(t *testing.T) {
 	}
 }
 
+// A string that is long enough already grows by nothing, however far behind its
+// beginning a bit is set.
+func TestNoGrowthWithin(t *testing.T) {
+	m := New()
+	m.Apply(Position{1, 1}, &entry.Batch{Version: entry.Version, Now: start, Proposals: []entry.Proposal{
+		{Commands: []entry.Command{{Args: words("SETBIT k 80000000 1")}}},
+	}}, nil)
+	for _, line := range []string{"SETBIT k 80000000 1", "SETRANGE k 9999990 x", "BITFIELD k SET u8 79999990 1", "SETBIT k 80000015 1"} {
+		if n := m.Growth(0, words(line)); n > 1000 {
+			t.Errorf("%s: %d bytes foretold", line, n)
+		}
+	}
+}
+
 // integers are a command with n integers behind its key.
 func integers(name, key string, n int) []string {
 	list := []string{name, key}

@@ -142,12 +142,12 @@ var declSetBit = Command{
 		Summary: "Sets or clears the bit at an offset in a string, and returns the one that was there.",
 	},
 	Write: cmdSetBit,
-	Grows: func(_ *keyspace.View, args Args) int64 {
+	Grows: func(v *keyspace.View, args Args) int64 {
 		offset, err := parseBitOffset(args[2], 0)
 		if err != nil {
 			return 0 // it will fail
 		}
-		return stringCost(offset/8 + 1)
+		return growsTo(v, args[1], offset/8+1)
 	},
 }
 

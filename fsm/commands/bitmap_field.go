@@ -29,12 +29,12 @@ var declBitField = Command{
 		}
 		return runFieldOps(t, args[1], ops, w)
 	},
-	Grows: func(_ *keyspace.View, args Args) int64 {
+	Grows: func(v *keyspace.View, args Args) int64 {
 		ops, err := parseFieldOps(args[2:])
 		if err != nil {
-			return 0
+			return 0 // it will fail
 		}
-		return stringCost(highestWrite(ops))
+		return growsTo(v, args[1], highestWrite(ops))
 	},
 }
 
