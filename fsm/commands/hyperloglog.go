@@ -114,7 +114,7 @@ var declPFCount = Command{
 			Flags: spec.RW | spec.Access, Index: 1, Last: -1, Step: 1,
 			Notes: "RW because it may change the internal representation of the key, and propagate to replicas",
 		}},
-		Since: "2.8.9", Cost: "O(N) with N the number of keys, some 10 microseconds for each",
+		Since: "2.8.9", Cost: "O(N) with N the number of keys, some tens of microseconds for each",
 		Summary: "Estimates how many different elements were added to one or several HyperLogLogs.",
 	},
 	Read: cmdPFCount,
@@ -229,7 +229,7 @@ var declPFMerge = Command{
 		Name: "PFMERGE", Syntax: "destkey sourcekey [sourcekey ...]", Arity: -2, // the sources may be left out
 		Group: spec.HyperLogLog, Flags: spec.DenyOOM,
 		Keys:  []spec.KeySpec{spec.KeyAt(1, spec.RW|spec.Access|spec.Insert), {Flags: spec.RO | spec.Access, Index: 2, Last: -1, Step: 1}},
-		Since: "2.8.9", Cost: "O(N) with N the number of keys, some 10 microseconds for each",
+		Since: "2.8.9", Cost: "O(N) with N the number of keys, some tens of microseconds for each",
 		Summary: "Adds to a HyperLogLog all elements of others.",
 	},
 	Write: cmdPFMerge,
@@ -264,7 +264,7 @@ func cmdPFMerge(t *keyspace.Txn, args Args, w *resp.Writer) error {
 var declPFSelfTest = Command{
 	Command: spec.Command{
 		Name: "PFSELFTEST", Group: spec.HyperLogLog, Flags: spec.Admin,
-		Since: "2.8.9", Cost: "Some 50 milliseconds.",
+		Since: "2.8.9", Cost: "Some milliseconds.",
 		Summary: "Tests the registers and the estimates of HyperLogLogs.",
 	},
 	Plain: func(_ Args, w *resp.Writer) error {
