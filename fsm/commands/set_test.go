@@ -222,10 +222,14 @@ func TestPicks(t *testing.T) {
 // A pick with repetition can't make a reply without bound.
 func TestPicksAreBounded(t *testing.T) {
 	our := newOurs(2)
-	our.do("SADD", "s", strings.Repeat("x", 1<<20))
-	for _, count := range []string{"-9223372036854775807", "-100000000", "-600"} {
-		if got := our.do("SRANDMEMBER", "s", count); string(got) != "-"+string(resp.ErrPicksTooMany)+"\r\n" {
-			t.Errorf("SRANDMEMBER s %s: %.100q", count, got)
+	our.do("SADD", "long", strings.Repeat("x", 1<<20))
+	our.do("SADD", "short", "1")
+	for _, args := range [][]string{{"long", "-9223372036854775807"}, {"long", "-520"}, {"short", "-9223372036854775807"}, {"short", "-30000000"}} {
+		if got := our.do("SRANDMEMBER", args[0], args[1]); string(got) != "-"+string(resp.ErrPicksTooMany)+"\r\n" {
+			t.Errorf("SRANDMEMBER %q: %.100q", args, got)
 		}
+	}
+	if got := our.do("SRANDMEMBER", "short", "-1000000"); !bytes.HasPrefix(got, []byte("*1000000\r\n$1\r\n1\r\n")) {
+		t.Errorf("a million picks: %.100q", got)
 	}
 }
