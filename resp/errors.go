@@ -51,9 +51,9 @@ const (
 	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
 	// while its disk takes none.
 	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
-	// ErrReplyTooLong stands for a reply that Redis would go on with until its memory is
-	// used up.
-	ErrReplyTooLong Error = "ERR the reply would be longer than 512 MB"
+	// ErrPicksTooMany refuses a random pick, with repetition, whose reply would take
+	// half a gigabyte; Redis has no bound.
+	ErrPicksTooMany Error = "ERR value is out of range, the reply would be longer than proto-max-bulk-len"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"
@@ -86,6 +86,21 @@ const (
 	ErrFieldsPositive  Error = "ERR Number of fields must be a positive integer"
 	ErrExpireNegative  Error = "ERR invalid expire time, must be >= 0"
 	ErrLCSMemory       Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+	ErrBitOffset       Error = "ERR bit offset is not an integer or out of range"
+	ErrBitValue        Error = "ERR bit is not an integer or out of range"
+	ErrBitArgument     Error = "ERR The bit argument must be 1 or 0."
+	ErrBitOpNot        Error = "ERR BITOP NOT must be called with a single source key."
+	ErrBitfieldType    Error = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+	ErrBitfieldRO      Error = "ERR BITFIELD_RO only supports the GET subcommand"
+	ErrOverflowType    Error = "ERR Invalid OVERFLOW type specified"
+	ErrNotHLL          Error = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	ErrCorruptHLL      Error = "INVALIDOBJ Corrupted HLL object detected"
+	ErrNoSuchHLL       Error = "ERR The specified key does not exist"
+	ErrHLLNotSparse    Error = "ERR HLL encoding is not sparse"
+	ErrNotPositive     Error = "ERR value is out of range, must be positive"
+	ErrNumKeys         Error = "ERR numkeys should be greater than 0"
+	ErrTooManyKeys     Error = "ERR Number of keys can't be greater than number of args"
+	ErrLimitNegative   Error = "ERR LIMIT can't be negative"
 )
 
 // InvalidExpire returns the error for an expiry time that is not positive where
@@ -118,6 +133,11 @@ func UnknownCommand(args [][]byte) Error {
 // known; both words are as the client wrote them.
 func UnknownSubcommand(container, sub []byte) Error {
 	return Error("ERR unknown subcommand '" + clip(sub, longestQuote) + "'. Try " + strings.ToUpper(clip(container, longestQuote)) + " HELP.")
+}
+
+// UnknownPFDebug returns the error for a word that PFDEBUG does not know.
+func UnknownPFDebug(word []byte) Error {
+	return Error("ERR Unknown PFDEBUG subcommand '" + clip(word, len(word)) + "'")
 }
 
 // SubcommandSyntax returns the error of a subcommand that was given the wrong

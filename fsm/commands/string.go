@@ -239,14 +239,32 @@ var declSetRange = Command{
 	Grows: growsByGap,
 }
 
-// growsByGap takes the string for as long as it becomes, with a chunk's overhead for
-// each of its chunks.
-func growsByGap(_ *keyspace.View, args Args) int64 {
+func growsByGap(v *keyspace.View, args Args) int64 {
 	offset, err := integer(args[2])
 	if err != nil || offset < 0 || offset > keyspace.MaxString {
 		return 0 // it will fail
 	}
-	return offset + offset/1000
+	return growsTo(v, args[1], offset)
+}
+
+// growsTo is what a string grows by, at the most, that becomes size bytes long, if it is
+// not so long already.
+func growsTo(v *keyspace.View, key []byte, size int64) int64 {
+	old := int64(0)
+	if e, ok := v.Peek(key); ok {
+		text, _ := e.Text()
+		old = int64(text.Len())
+	}
+	if size <= old {
+		return 0
+	}
+	return stringCost(size - old)
+}
+
+// stringCost is the most that a string of that length takes: with the table's overhead
+// where it lies in its entry, else with a chunk's for each of its chunks.
+func stringCost(size int64) int64 {
+	return size + min(size, keyspace.InlineMax)/8 + size/1000
 }
 
 func cmdSetRange(t *keyspace.Txn, args Args, w *resp.Writer) error {

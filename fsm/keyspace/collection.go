@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/hash"
+	"github.com/raftkv/raftkv/fsm/set"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -32,6 +33,8 @@ func (s *Space) NewLoader(t Type) (Loader, error) {
 	switch t {
 	case Hash:
 		return hashLoader{hash.NewLoader(&s.kit)}, nil
+	case Set:
+		return setLoader{set.NewLoader(&s.kit)}, nil
 	}
 	return nil, fmt.Errorf("value of unknown type %d", t)
 }
@@ -52,11 +55,17 @@ func (s *Space) Adopt(c Collection) (Collection, error) {
 // OBJECT ENCODING tells. All replicas have the same.
 type Limits struct {
 	Hash hash.Limits
+	Set  set.Limits
+	// SparseHLL is up to what length a HyperLogLog stays sparse: hll-sparse-max-bytes.
+	SparseHLL int
 }
 
 // DefaultLimits are Redis 7.0's.
 var DefaultLimits = Limits{
 	Hash: hash.Limits{Entries: 512, Value: 64},
+	Set:  set.Limits{Ints: 512, Entries: 128, Value: 64}, // the last two are 7.2's
+
+	SparseHLL: 3000,
 }
 
 // Limits are those in force.

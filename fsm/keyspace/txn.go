@@ -54,6 +54,16 @@ func (t *Txn) SetString(key, value []byte, expireAt int64) {
 	t.store(key, value, obj, expireAt)
 }
 
+// SetLong stores a string that came in pieces, without an expiry time, whatever was there
+// before. Nothing must be appended to it any more.
+func (t *Txn) SetLong(key []byte, s *LongString) {
+	if s.r.size <= InlineMax {
+		t.SetString(key, s.r.appendTo(nil, 0, s.r.size), 0)
+		return
+	}
+	t.store(key, nil, t.newObject(&s.r), 0)
+}
+
 // Set stores a value with an expiry time (0 for none), whatever was there before.
 // The value belongs to the space from now on.
 func (t *Txn) Set(key []byte, value Value, expireAt int64) {

@@ -76,6 +76,17 @@ func (t Text) Each(fn func(piece []byte)) {
 	}
 }
 
+// Piece returns what lies in one piece of memory from index at on; at the end nothing.
+func (t Text) Piece(at int) []byte {
+	switch {
+	case at >= t.Len():
+		return nil
+	case t.long != nil:
+		return t.long.chunks[at/chunkSize].data[at%chunkSize:]
+	}
+	return t.short[at:]
+}
+
 // String is a copy of the whole text.
 func (t Text) String() string {
 	if t.long != nil {

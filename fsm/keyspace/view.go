@@ -34,15 +34,15 @@ type View struct {
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.
 func (v *View) data() *database { return v.space.dbs[v.index] }
 
-// Chance is the source of all chance for one command.
-func (v *View) Chance() *prng.Source { return prng.New(v.seed()) }
-
 func (v *View) seed() uint64 {
 	if v.Draw != nil {
 		return v.Draw()
 	}
 	return v.Seed
 }
+
+// Chance is the source of what a command picks at random, the same on all replicas.
+func (v *View) Chance() *prng.Source { return prng.New(v.seed()) }
 
 // DB is the number of the database.
 func (v *View) DB() int { return v.index }

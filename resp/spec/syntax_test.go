@@ -146,3 +146,15 @@ func FuzzParseSyntax(f *testing.F) {
 		}
 	})
 }
+
+// Redis's own names for blocks, of which a syntax line knows nothing.
+func TestBlockNames(t *testing.T) {
+	c := Command{
+		Name: "X", Syntax: "key [start end [BYTE | BIT]]", Group: Bitmap, Keys: OneKey(RO),
+		BlockNames: [][2]string{{"start_end_byte_or_bit", "index"}, {"key", "not a block"}},
+	}
+	want := "key:key#0 index:block!optional(start:integer end:integer byte_or_bit:oneof!optional(byte:pure-token=BYTE bit:pure-token=BIT))"
+	if got := describe(c.Arguments()); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
