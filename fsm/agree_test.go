@@ -167,6 +167,7 @@ type generator struct {
 	*rand.Rand
 	now   int64
 	specs []*spec.Command
+	group spec.Group // of the command that is being made
 }
 
 func newGenerator(seed uint64) *generator {
@@ -250,6 +251,7 @@ func (g *generator) command() entry.Command {
 	if c.Name == "FLUSHALL" || c.Name == "FLUSHDB" || c.Name == "SWAPDB" { // else little would ever be there
 		c = g.specs[g.IntN(len(g.specs))]
 	}
+	g.group = c.Group
 	var args [][]byte
 	if c.Container != "" {
 		args = append(args, []byte(c.Container))
@@ -306,14 +308,34 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Pattern:
 		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
 	}
+	switch {
+	case g.IntN(5) == 0: // what is wrong there
+	case a.Name == "member":
+		return append(args, strconv.AppendInt(nil, g.Int64N(200)*g.Int64N(200)-50, 10))
+	case g.group == spec.SortedSet && (a.Name == "min" || a.Name == "max"):
+		end := []byte("[(-+"[g.IntN(4):][:1])
+		if end[0] == '[' || end[0] == '(' {
+			end = strconv.AppendInt(end, g.Int64N(40_000), 10)
+		}
+		return append(args, end)
+	case g.group == spec.SortedSet && (a.Name == "start" || a.Name == "stop"):
+		return append(args, strconv.AppendInt(nil, g.Int64N(40)-20, 10))
+	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
 	}
 	return append(args, g.value())
 }
 
-// key is one of a few, so that commands meet; some share a slot.
+// key is one of a few, so that commands meet; some share a slot. Mostly it is one that
+// commands of the same group make.
 func (g *generator) key() []byte {
+	if g.IntN(3) > 0 {
+		switch g.group {
+		case spec.SortedSet, spec.Geo:
+			return []byte("zset" + strconv.Itoa(g.IntN(5)))
+		}
+	}
 	if g.IntN(4) == 0 {
 		return []byte("{a}" + strconv.Itoa(g.IntN(4)))
 	}

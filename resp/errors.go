@@ -51,6 +51,9 @@ const (
 	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
 	// while its disk takes none.
 	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
+	// ErrPicksTooMany refuses a random pick, with repetition, whose reply would take
+	// half a gigabyte; Redis has no bound.
+	ErrPicksTooMany Error = "ERR value is out of range, the reply would be longer than proto-max-bulk-len"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"
@@ -72,8 +75,35 @@ const (
 	ErrNoLFU         Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrLCSNotStrings Error = "ERR The specified keys must contain string values"
 	ErrLCSLenAndIdx  Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrNotPositive   Error = "ERR value is out of range, must be positive"
+	ErrLongRange     Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	ErrNumKeys       Error = "ERR numkeys should be greater than 0"
+	ErrLimitNegative Error = "ERR LIMIT can't be negative"
 	ErrLCSMemory     Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 )
+
+// The error texts of sorted sets.
+const (
+	ErrScoreRange    Error = "ERR min or max is not a float"
+	ErrLexRange      Error = "ERR min or max not valid string range item"
+	ErrScoreNaN      Error = "ERR resulting score is not a number (NaN)"
+	ErrZAddNXXX      Error = "ERR XX and NX options at the same time are not compatible"
+	ErrZAddGTLTNX    Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	ErrZAddIncr      Error = "ERR INCR option supports a single increment-element pair"
+	ErrWeight        Error = "ERR weight value is not a float"
+	ErrRangeLimit    Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	ErrLexScores     Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	ErrValueRange    Error = "ERR value is out of range"
+	ErrCount         Error = "ERR count should be greater than 0"
+	ErrTimeoutFloat  Error = "ERR timeout is not a float or out of range"
+	ErrTimeoutBelow0 Error = "ERR timeout is negative"
+)
+
+// NoInputKeys returns the error for a number of keys below one. name is the command's
+// name in any case.
+func NoInputKeys(name string) Error {
+	return Error("ERR at least 1 input key is needed for '" + strings.ToLower(name) + "' command")
+}
 
 // InvalidExpire returns the error for an expiry time that is not positive where
 // it must be, or that overflows. name is the command's name in any case.

@@ -15,7 +15,8 @@ var commandExceptions = golden.Exceptions{
 	"raft.audit": ours, "raft.help": ours, "raft.join": ours, "raft.leave": ours, "raft.rebuild": ours, "raft.snapshot": ours, "raft.status": ours, "raft.token": ours, "raft.transfer": ours,
 	"raft.token|create": ours, "raft.token|help": ours, "raft.token|list": ours, "raft.token|off": ours,
 	"cluster|myshardid": "of Redis 7.2",
-	"client|capa":       "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
+	"zrank.arity":       "WITHSCORE of Redis 7.2", "zrevrank.arity": "WITHSCORE of Redis 7.2",
+	"client|capa": "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
 }
 
 const ours = "of RaftKV, not of Redis"

@@ -45,6 +45,9 @@ func flat(commands []Command) []Command {
 	return all
 }
 
+// newer are the commands that have an argument of a newer Redis.
+var newer = map[string]string{"ZRANK": "WITHSCORE, of 7.2", "ZREVRANK": "WITHSCORE, of 7.2"}
+
 // TestCommandInfoSameAsRedis compares COMMAND INFO. The lists of a container's
 // subcommands are left out: Redis has them in the order of a hash table, and the
 // subcommands of MEMORY that look at the process are not data commands.
@@ -58,7 +61,7 @@ func TestCommandInfoSameAsRedis(t *testing.T) {
 		if len(c.Sub) > 0 {
 			got, want = cutSubcommands(got), cutSubcommands(want)
 		}
-		if got != want {
+		if got != want && newer[c.Name] == "" {
 			t.Errorf("%s\n got %q\nwant %q", c.FullName(), got, want)
 		}
 	}
@@ -81,7 +84,7 @@ func TestCommandDocsSameAsRedis(t *testing.T) {
 		ours, _ := parseReply(t, w.Bytes())
 		theirs, _ := parseReply(t, real.do("COMMAND", "DOCS", c.FullName()))
 		got, want := describe(field(ours, "arguments")), describe(field(theirs.([]any)[1], "arguments"))
-		if got != want && c.Name != "LCS" {
+		if got != want && c.Name != "LCS" && newer[c.Name] == "" {
 			t.Errorf("%s\n got %s\nwant %s", c.FullName(), got, want)
 		}
 		for _, name := range []string{"since", "group", "deprecated_since"} {

@@ -38,6 +38,9 @@ func (v *View) seed() uint64 {
 	return v.Seed
 }
 
+// Chance is the source of what a command picks at random, the same on all replicas.
+func (v *View) Chance() *prng.Source { return prng.New(v.seed()) }
+
 // DB is the number of the database.
 func (v *View) DB() int { return v.index }
 
@@ -177,7 +180,7 @@ func (v *View) RandomKey() (key []byte, ok bool) {
 		return nil, false
 	}
 	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
-	rnd := prng.New(v.seed())
+	rnd := v.Chance()
 	stored := uint64(v.data().keys.Len())
 	var pos uint64
 	for range tries {

@@ -54,7 +54,36 @@ func (c *Command) Arguments() []Argument {
 	if c.Flags&Blocking != 0 {
 		retype(args, "timeout", Double)
 	}
+	if c.Group == SortedSet {
+		c.retypeSortedSet(args)
+	}
+	for _, pair := range c.BlockNames {
+		rename(args, pair[0], pair[1])
+	}
 	return args
+}
+
+// retypeSortedSet makes of types what Redis's own table has for sorted sets.
+func (c *Command) retypeSortedSet(args []Argument) {
+	retype(args, "weight", Integer)
+	if strings.HasSuffix(c.Name, "BYSCORE") || c.Name == "ZCOUNT" {
+		retype(args, "min", Double)
+		retype(args, "max", Double)
+	}
+	if c.Name == "ZRANGE" {
+		retype(args, "start", Str)
+		retype(args, "stop", Str)
+	}
+}
+
+// rename gives the blocks and tokens called from another name.
+func rename(args []Argument, from, to string) {
+	for i := range args {
+		if args[i].Name == from && (args[i].Type == Block || args[i].Type == PureToken) {
+			args[i].Name = to
+		}
+		rename(args[i].Arguments, from, to)
+	}
 }
 
 // keyMarker walks an argument tree in the order of the command line and finds
@@ -129,8 +158,8 @@ func (m *keyMarker) specAt(keyword string) int {
 // retype changes the type of the values called name.
 func retype(args []Argument, name string, t ArgumentType) {
 	for i := range args {
-		if args[i].Name == name && args[i].Type == Integer {
-			args[i].Type = t
+		if a := &args[i]; a.Name == name && (a.Type == Integer || a.Type == Double || a.Type == Str) {
+			a.Type = t
 		}
 		retype(args[i].Arguments, name, t)
 	}
