@@ -265,8 +265,17 @@ func (g *generator) command() entry.Command {
 }
 
 func (g *generator) arguments(args [][]byte, list []spec.Argument) [][]byte {
-	for i := range list {
+	for i := 0; i < len(list); i++ {
 		a := &list[i]
+		if a.Name == "numkeys" && i+1 < len(list) && list[i+1].Multiple && g.IntN(8) > 0 {
+			n := 1 + g.IntN(3)
+			args = append(args, strconv.AppendInt(nil, int64(n), 10))
+			for range n {
+				args = append(args, g.key())
+			}
+			i++ // the keys
+			continue
+		}
 		if a.Optional && g.IntN(3) > 0 {
 			continue
 		}

@@ -4,8 +4,6 @@ import (
 	"math"
 
 	"github.com/raftkv/raftkv/fsm/keyspace"
-	"github.com/raftkv/raftkv/fsm/prng"
-	"github.com/raftkv/raftkv/fsm/zset"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
 )
@@ -55,33 +53,38 @@ func cmdZRandMember(v *keyspace.View, args Args, w *resp.Writer) error {
 	case z.Len() == 0 || count == 0:
 		w.Array(0)
 		return nil
-	case count < 0:
-		return zrandRepeating(z, v.Chance(), -count, withScores, w)
+	case count < 0 && -count > int64(maxRandom/leastPick):
+		return resp.ErrPicksTooMany
+	}
+	write := func(rank int) {
+		member, score, _ := z.At(rank)
+		writeMember(w, member, score, withScores)
+	}
+	if count < 0 {
+		writeRandom(w, int(-count), withScores)
+		rnd := v.Chance()
+		return zpicks(w, -count, func() { write(int(rnd.Below(uint64(z.Len())))) })
 	}
 	picks := v.Chance().Sample(int(min(count, int64(z.Len()))), z.Len())
 	writeRandom(w, len(picks), withScores)
 	for _, rank := range picks {
-		member, score, _ := z.At(rank)
-		writeMember(w, member, score, withScores)
+		write(rank)
 	}
 	return nil
 }
 
 // maxRandom is the largest reply, in bytes, that a random pick with repetitions may have:
 // the largest of other replies. Redis runs out of memory instead.
-const maxRandom = keyspace.MaxString
+const (
+	maxRandom = keyspace.MaxString
+	leastPick = len("$0\r\n\r\n")
+)
 
-// zrandRepeating picks members that may be the same.
-func zrandRepeating(z *zset.Set, rnd *prng.Source, count int64, withScores bool, w *resp.Writer) error {
-	const least = 7 // an empty bulk string and what announces it
-	if count > maxRandom/least {
-		return resp.ErrPicksTooMany
-	}
+// zpicks writes count picks, each from all members.
+func zpicks(w *resp.Writer, count int64, pick func()) error {
 	start := w.Mark()
-	writeRandom(w, int(count), withScores)
 	for range count {
-		member, score, _ := z.At(int(rnd.Below(uint64(z.Len()))))
-		if writeMember(w, member, score, withScores); w.Mark()-start > maxRandom {
+		if pick(); w.Mark()-start > maxRandom {
 			return resp.ErrPicksTooMany
 		}
 	}
