@@ -99,10 +99,34 @@ const (
 	ErrTimeoutBelow0 Error = "ERR timeout is negative"
 )
 
+// The error texts of geo commands.
+const (
+	ErrGeoMember   Error = "ERR could not decode requested zset member"
+	ErrGeoRadius   Error = "ERR need numeric radius"
+	ErrGeoWidth    Error = "ERR need numeric width"
+	ErrGeoHeight   Error = "ERR need numeric height"
+	ErrGeoNegative Error = "ERR radius cannot be negative"
+	ErrGeoBox      Error = "ERR height or width cannot be negative"
+	ErrGeoUnit     Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	ErrGeoCount    Error = "ERR COUNT must be > 0"
+	// WITH... where the result is stored, by GEOSEARCHSTORE and by GEORADIUS.
+	ErrGeoSearchStoreWith Error = "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+	ErrGeoStoreWith       Error = "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+
+	ErrGeoAny Error = "ERR the ANY argument requires COUNT argument"
+)
+
 // NoInputKeys returns the error for a number of keys below one. name is the command's
 // name in any case.
 func NoInputKeys(name string) Error {
 	return Error("ERR at least 1 input key is needed for '" + strings.ToLower(name) + "' command")
+}
+
+// ExactlyOne returns the error of GEOSEARCH and GEOSEARCHSTORE for an area that lacks
+// something. name is the command's name as the client wrote it.
+func ExactlyOne(what string, name []byte) Error {
+	text, _, _ := strings.Cut(string(name), "\x00")
+	return Error("ERR exactly one of " + what + " can be specified for " + text)
 }
 
 // InvalidExpire returns the error for an expiry time that is not positive where
