@@ -313,6 +313,9 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 		}
 		return append(args, strconv.AppendInt(nil, at, 10))
 	case spec.Double:
+		if a.Name == "radius" || a.Name == "width" || a.Name == "height" {
+			return append(args, strconv.AppendInt(nil, g.Int64N(20_000)-100, 10))
+		}
 		return append(args, strconv.AppendFloat(nil, float64(g.IntN(1000)-500)/8, 'g', -1, 64))
 	case spec.Pattern:
 		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))

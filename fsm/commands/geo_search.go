@@ -123,11 +123,13 @@ func writeSearch(t *keyspace.Txn, args Args, w *resp.Writer, s geoSearch) error 
 	if err := s.parse(&t.View, args); err != nil {
 		return err
 	}
-	found := s.run()
 	if s.storeKey == nil {
-		s.write(w, found)
+		if w != nil { // followers need not search
+			s.write(w, s.run())
+		}
 		return nil
 	}
+	found := s.run()
 	z := t.NewZSet()
 	for _, f := range found {
 		score := f.score

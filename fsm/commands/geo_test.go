@@ -78,7 +78,10 @@ func (g geoGenerator) next() []string {
 		for range 1 + g.IntN(3) {
 			args = append(append(args, g.point(key)...), g.member())
 		}
-		return g.maybe(args, g.pick("", "", "1"))[:len(args)]
+		if g.IntN(30) == 0 {
+			args = args[:len(args)-1]
+		}
+		return args
 	case 3:
 		return []string{g.pick("GEOPOS", "GEOHASH"), key, g.member(), g.member()}
 	case 4:
@@ -100,6 +103,32 @@ func (g geoGenerator) next() []string {
 	return g.options(append([]string{"GEOSEARCH", key}, g.area(key)...))
 }
 
+// roundedApart counts the distances of two replies that differ by one in the last of their
+// four decimals; it is very negative if anything else differs. The sines of Redis's library
+// may be wrong in the last digit, which makes such a difference once in a while.
+func roundedApart(got, want []byte) (n int) {
+	const wrong = math.MinInt / 2
+	if bytes.Equal(got, want) {
+		return 0
+	}
+	a, b := strings.Split(string(got), "\r\n"), strings.Split(string(want), "\r\n")
+	if len(a) != len(b) {
+		return wrong
+	}
+	for i := range a {
+		if a[i] == b[i] {
+			continue
+		}
+		x, err1 := strconv.ParseFloat(a[i], 64)
+		y, err2 := strconv.ParseFloat(b[i], 64)
+		if err1 != nil || err2 != nil || math.Abs(x-y) > 0.00011 || !strings.Contains(a[i], ".") {
+			return wrong
+		}
+		n++
+	}
+	return n
+}
+
 // TestSameAsRedisGeo runs random sequences.
 func TestSameAsRedisGeo(t *testing.T) {
 	steps := 30000
@@ -113,11 +142,21 @@ func TestSameAsRedisGeo(t *testing.T) {
 			real.do("HELLO", strconv.Itoa(proto))
 			g := geoGenerator{zsetGenerator{generator{rand.New(rand.NewPCG(seed, 55))}}}
 			var last []string
+			found, rounded := 0, 0
 			check := func(args ...string) {
 				t.Helper()
 				last = append(last[max(0, len(last)-3):], fmt.Sprintf("%.300q", args))
-				if got, want := our.do(args...), real.do(args...); !bytes.Equal(got, want) {
-					t.Fatalf("after %s\n got %.600q\nwant %.600q", strings.Join(last, "\n"), got, want)
+				got, want := our.do(args...), real.do(args...)
+				if rounded += roundedApart(got, want); rounded < 0 {
+					at := 0 // replies are long
+					for at < min(len(got), len(want)) && got[at] == want[at] {
+						at++
+					}
+					at = max(0, at-200)
+					t.Fatalf("after %s\n got %.600q\nwant %.600q", strings.Join(last, "\n"), got[at:], want[at:])
+				}
+				if strings.HasPrefix(args[0], "GEOS") && got[0] == '*' && got[1] != '0' {
+					found++
 				}
 			}
 			check("SET", "string", "x")
@@ -127,6 +166,13 @@ func TestSameAsRedisGeo(t *testing.T) {
 					check("ZRANGE", "city", "0", "-1", "WITHSCORES")
 					check("ZRANGE", "world", "0", "-1", "WITHSCORES")
 				}
+			}
+			t.Logf("%d distances differ in their last decimal", rounded)
+			if rounded > 3 {
+				t.Errorf("%d distances differ in their last decimal", rounded)
+			}
+			if found < steps/20 {
+				t.Errorf("only %d searches of %d commands found anything", found, steps)
 			}
 		})
 	}
@@ -171,4 +217,3 @@ func TestStoredDistances(t *testing.T) {
 		t.Errorf("only %d of %d are the same to the last digit", same, all)
 	}
 }
-

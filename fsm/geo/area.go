@@ -16,8 +16,13 @@ type Area struct {
 // inside.
 func (a *Area) Distance(p Point) (meters float64, inside bool) {
 	if !a.Box {
+		radius := float64(a.Radius * a.Unit)
+		// Most that are outside are too far away by their latitude alone.
+		if north := math.Abs(radians(p.Latitude - a.Center.Latitude)); float64(north*earthRadius) > radius+float64(radius*1e-6)+1 {
+			return 0, false
+		}
 		meters = Distance(a.Center, p)
-		return meters, !(meters > float64(a.Radius*a.Unit))
+		return meters, !(meters > radius)
 	}
 	across := Distance(p, Point{a.Center.Longitude, p.Latitude})
 	along := Distance(p, Point{p.Longitude, a.Center.Latitude})
