@@ -130,17 +130,15 @@ func writeSearch(t *keyspace.Txn, args Args, w *resp.Writer, s geoSearch) error 
 		return nil
 	}
 	found := s.run()
-	z := t.NewZSet()
+	b := t.BuildZSet()
 	for _, f := range found {
 		score := f.score
 		if s.storeDist {
 			score = f.meters / s.area.Unit
 		}
-		z.Set.Set(f.member, score, t.Limits().ZSet)
+		b.Set(f.member, score)
 	}
-	n := len(found)
-	storeZSet(t, s.storeKey, z, nil)
-	w.Int(int64(n))
+	storeZSet(t, s.storeKey, b.Done(t.Limits().ZSet), w)
 	return nil
 }
 

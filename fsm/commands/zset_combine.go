@@ -135,8 +135,7 @@ func storeCombined(t *keyspace.Txn, args Args, w *resp.Writer, kind combinationK
 	if err := c.parse(&t.View, args[2:]); err != nil {
 		return err
 	}
-	z := c.build(t.BuildZSet(), t.Limits().ZSet)
-	storeZSet(t, args[1], keyspace.ZSetValue{Set: z}, w)
+	storeZSet(t, args[1], c.build(t.BuildZSet(), t.Limits().ZSet), w)
 	return nil
 }
 

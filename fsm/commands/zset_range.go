@@ -106,19 +106,19 @@ func cmdZRangeStore(t *keyspace.Txn, args Args, w *resp.Writer) error {
 		return err
 	}
 	from, to := r.limited(z)
-	result := t.NewZSet()
+	b := t.BuildZSet()
 	z.Ascend(from, to, func(member []byte, score float64) bool {
-		result.Set.Set(member, score, t.Limits().ZSet)
+		b.Set(member, score)
 		return true
 	})
-	storeZSet(t, args[1], result, w)
+	storeZSet(t, args[1], b.Done(t.Limits().ZSet), w)
 	return nil
 }
 
 // storeZSet stores a result, or deletes the key where it is empty, and answers its size.
-func storeZSet(t *keyspace.Txn, key []byte, z keyspace.ZSetValue, w *resp.Writer) {
+func storeZSet(t *keyspace.Txn, key []byte, z *zset.Set, w *resp.Writer) {
 	if z.Len() > 0 {
-		t.Set(key, z, 0)
+		t.Set(key, keyspace.ZSetValue{Set: z}, 0)
 	} else {
 		t.Delete(key)
 	}

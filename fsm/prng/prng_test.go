@@ -1,6 +1,9 @@
 package prng
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // The first outputs of xoshiro256** from the state 1, 2, 3, 4, as the authors' C
 // program prints them, and of SplitMix64 from 1234567 as state.
@@ -35,6 +38,39 @@ func TestBelowIsEvenAndInRange(t *testing.T) {
 		}
 		if got := src.Below(1<<63 + 1); got > 1<<63 {
 			t.Fatalf("Below(2^63+1) = %d", got)
+		}
+	}
+}
+
+// Samples are sorted, of different numbers, and each of the subsets is as likely as any.
+func TestSample(t *testing.T) {
+	src := New(9)
+	for n := range 30 {
+		for k := range n + 1 {
+			picks := src.Sample(k, n)
+			if len(picks) != k {
+				t.Fatalf("%d of %d: %v", k, n, picks)
+			}
+			for i, p := range picks {
+				if p < 0 || p >= n || i > 0 && picks[i-1] >= p {
+					t.Fatalf("%d of %d: %v", k, n, picks)
+				}
+			}
+		}
+	}
+	for _, tt := range []struct{ k, n, subsets int }{{2, 5, 10}, {2, 8, 28}, {3, 4, 4}} { // both ways of picking
+		seen := map[string]int{}
+		const each = 2000
+		for range each * tt.subsets {
+			seen[fmt.Sprint(src.Sample(tt.k, tt.n))]++
+		}
+		if len(seen) != tt.subsets {
+			t.Errorf("%d of %d: %d subsets, want %d", tt.k, tt.n, len(seen), tt.subsets)
+		}
+		for subset, times := range seen {
+			if times < each*85/100 || times > each*115/100 {
+				t.Errorf("%s came up %d times, expected about %d", subset, times, each)
+			}
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package zset
 
-import "github.com/raftkv/raftkv/fsm/dict"
+import (
+	"slices"
+
+	"github.com/raftkv/raftkv/fsm/dict"
+)
 
 // Builder makes a set whose members come in any order and whose scores change on the
 // way, as a union's do.
@@ -52,20 +56,33 @@ func (b *Builder) Delete(member []byte) {
 // used any more.
 func (b *Builder) Done(limits Limits) *Set {
 	s := New(b.kit)
-	small := b.Len() <= limits.Entries && b.within(limits.Value)
-	if !small {
-		s.byMember, s.byScore, s.bytes = b.scores, dict.New[dict.None](), b.bytes
+	if b.Len() <= limits.Entries && b.within(limits.Value) {
+		b.fill(s)
+		return s
 	}
+	s.byMember, s.byScore, s.bytes = b.scores, dict.New[dict.None](), b.bytes
 	b.scores.Ascend(0, func(_ uint64, r dict.Record[dict.None]) bool {
-		if small {
-			s.n++
-			s.insert(r.Key, decode(r.Data))
-		} else {
-			s.putScore(r.Key, decode(r.Data))
-		}
+		s.putScore(r.Key, decode(r.Data))
 		return true
 	})
 	return s
+}
+
+// fill puts the members into an empty small set.
+func (b *Builder) fill(s *Set) {
+	type scored struct {
+		member []byte
+		score  float64
+	}
+	list := make([]scored, 0, b.Len())
+	b.scores.Ascend(0, func(_ uint64, r dict.Record[dict.None]) bool {
+		list = append(list, scored{r.Key, decode(r.Data)})
+		return true
+	})
+	slices.SortFunc(list, func(x, y scored) int { return compare(x.score, x.member, y.score, y.member) })
+	for _, x := range list {
+		s.append(x.member, x.score)
+	}
 }
 
 // within says whether all members are at most that long.

@@ -92,12 +92,8 @@ func (s *Set) Set(member []byte, score float64, limits Limits) (created bool) {
 	return s.put(member, score)
 }
 
-// insert puts a member that is not there into a small one, which has no negative zero:
-// Redis's has none, as it keeps integers as such.
+// insert puts a member that is not there into a small one.
 func (s *Set) insert(member []byte, score float64) {
-	if score == 0 {
-		score = 0
-	}
 	at := 0
 	for at < len(s.small) {
 		m, next := s.small.Next(at)
@@ -107,8 +103,24 @@ func (s *Set) insert(member []byte, score float64) {
 		}
 		at = next
 	}
-	data := encode(score)
+	data := smallScore(score)
 	s.small = s.small.Splice(at, at, member, data[:])
+}
+
+// append is insert of a member that comes behind all others; it counts it, too.
+func (s *Set) append(member []byte, score float64) {
+	data := smallScore(score)
+	s.small = s.small.Append(member, data[:])
+	s.n++
+}
+
+// smallScore is a score as small sets keep it: without a negative zero. Redis's have
+// none, as they keep integers as such.
+func smallScore(score float64) [scoreSize]byte {
+	if score == 0 {
+		score = 0
+	}
+	return encode(score)
 }
 
 // put gives a member of a large one a score.
@@ -187,7 +199,11 @@ func (s *Set) Delete(member []byte) bool {
 
 // DeleteRange removes the members from one rank up to, not including, another one.
 func (s *Set) DeleteRange(from, to int) {
-	if s.byMember == nil {
+	switch {
+	case s.byMember != nil && to-from == s.Len(): // in no time
+		s.byMember, s.byScore, s.bytes = dict.New[dict.None](), dict.New[dict.None](), 0
+		return
+	case s.byMember == nil:
 		a := s.offset(0, from)
 		s.small = s.small.Splice(a, s.offset(a, to-from))
 		s.n -= to - from
