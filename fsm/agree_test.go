@@ -269,8 +269,17 @@ func (g *generator) command() entry.Command {
 }
 
 func (g *generator) arguments(args [][]byte, list []spec.Argument) [][]byte {
-	for i := range list {
+	for i := 0; i < len(list); i++ {
 		a := &list[i]
+		if a.Name == "numkeys" && i+1 < len(list) && list[i+1].Multiple && g.IntN(8) > 0 {
+			n := 1 + g.IntN(3)
+			args = append(args, strconv.AppendInt(nil, int64(n), 10))
+			for range n {
+				args = append(args, g.key())
+			}
+			i++ // the keys
+			continue
+		}
 		if a.Optional && g.IntN(3) > 0 {
 			continue
 		}
@@ -311,6 +320,9 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 		}
 		return append(args, strconv.AppendInt(nil, at, 10))
 	case spec.Double:
+		if a.Name == "radius" || a.Name == "width" || a.Name == "height" {
+			return append(args, strconv.AppendInt(nil, g.Int64N(20_000)-100, 10))
+		}
 		return append(args, strconv.AppendFloat(nil, float64(g.IntN(1000)-500)/8, 'g', -1, 64))
 	case spec.Pattern:
 		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
@@ -325,6 +337,14 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 		return append(args, []byte([]string{"u1", "u8", "i5", "i64", "u63"}[g.IntN(5)]))
 	case a.Name == "operation":
 		return append(args, []byte([]string{"AND", "OR", "XOR", "NOT"}[g.IntN(4)]))
+	case g.group == spec.SortedSet && (a.Name == "min" || a.Name == "max"):
+		end := []byte("[(-+"[g.IntN(4):][:1])
+		if end[0] == '[' || end[0] == '(' {
+			end = strconv.AppendInt(end, g.Int64N(40_000), 10)
+		}
+		return append(args, end)
+	case g.group == spec.SortedSet && (a.Name == "start" || a.Name == "stop"):
+		return append(args, strconv.AppendInt(nil, g.Int64N(40)-20, 10))
 	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
@@ -337,10 +357,13 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 func (g *generator) key() []byte {
 	group := g.group
 	if group == spec.Generic && g.IntN(8) < 3 {
-		group = []spec.Group{spec.Hash, spec.SetGroup, spec.HyperLogLog}[g.IntN(3)]
+		group = []spec.Group{spec.Hash, spec.SetGroup, spec.SortedSet, spec.HyperLogLog}[g.IntN(4)]
 	}
 	switch group {
-	case spec.Hash, spec.SetGroup, spec.HyperLogLog:
+	case spec.Hash, spec.SetGroup, spec.HyperLogLog, spec.SortedSet, spec.Geo:
+		if group == spec.Geo {
+			group = spec.SortedSet
+		}
 		if g.IntN(4) > 0 {
 			return []byte(string(group) + strconv.Itoa(g.IntN(4)))
 		}

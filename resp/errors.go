@@ -103,6 +103,52 @@ const (
 	ErrLimitNegative   Error = "ERR LIMIT can't be negative"
 )
 
+// The error texts of sorted sets.
+const (
+	ErrScoreRange    Error = "ERR min or max is not a float"
+	ErrLexRange      Error = "ERR min or max not valid string range item"
+	ErrScoreNaN      Error = "ERR resulting score is not a number (NaN)"
+	ErrZAddNXXX      Error = "ERR XX and NX options at the same time are not compatible"
+	ErrZAddGTLTNX    Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	ErrZAddIncr      Error = "ERR INCR option supports a single increment-element pair"
+	ErrWeight        Error = "ERR weight value is not a float"
+	ErrRangeLimit    Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	ErrLexScores     Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	ErrCount         Error = "ERR count should be greater than 0"
+	ErrTimeoutFloat  Error = "ERR timeout is not a float or out of range"
+	ErrTimeoutBelow0 Error = "ERR timeout is negative"
+)
+
+// The error texts of geo commands.
+const (
+	ErrGeoMember   Error = "ERR could not decode requested zset member"
+	ErrGeoRadius   Error = "ERR need numeric radius"
+	ErrGeoWidth    Error = "ERR need numeric width"
+	ErrGeoHeight   Error = "ERR need numeric height"
+	ErrGeoNegative Error = "ERR radius cannot be negative"
+	ErrGeoBox      Error = "ERR height or width cannot be negative"
+	ErrGeoUnit     Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	ErrGeoCount    Error = "ERR COUNT must be > 0"
+	// WITH... where the result is stored, by GEOSEARCHSTORE and by GEORADIUS.
+	ErrGeoSearchStoreWith Error = "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+	ErrGeoStoreWith       Error = "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+
+	ErrGeoAny Error = "ERR the ANY argument requires COUNT argument"
+)
+
+// NoInputKeys returns the error for a number of keys below one. name is the command's
+// name in any case.
+func NoInputKeys(name string) Error {
+	return Error("ERR at least 1 input key is needed for '" + strings.ToLower(name) + "' command")
+}
+
+// ExactlyOne returns the error of GEOSEARCH and GEOSEARCHSTORE for an area that lacks
+// something. name is the command's name as the client wrote it.
+func ExactlyOne(what string, name []byte) Error {
+	text, _, _ := strings.Cut(string(name), "\x00")
+	return Error("ERR exactly one of " + what + " can be specified for " + text)
+}
+
 // InvalidExpire returns the error for an expiry time that is not positive where
 // it must be, or that overflows. name is the command's name in any case.
 func InvalidExpire(name string) Error {

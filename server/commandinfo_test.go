@@ -17,6 +17,7 @@ var commandExceptions = golden.Exceptions{
 	"cluster|myshardid": "of Redis 7.2",
 	"hexpire":           hashExpiry, "hexpireat": hashExpiry, "hexpiretime": hashExpiry, "hpersist": hashExpiry, "hpexpire": hashExpiry,
 	"hpexpireat": hashExpiry, "hpexpiretime": hashExpiry, "hpttl": hashExpiry, "httl": hashExpiry,
+	"zrank.arity": "WITHSCORE of Redis 7.2", "zrevrank.arity": "WITHSCORE of Redis 7.2",
 	"client|capa": "of Valkey 8", "client|no-touch": "of Redis 7.2", "client|setinfo": "of Redis 7.2",
 }
 

@@ -40,8 +40,10 @@ type Command struct {
 // All returns all data commands, with Kind, Container and Subcommands set.
 func All() []Command {
 	var all []Command
-	for _, group := range [][]Command{stringCommands(), hashCommands(), setCommands(), bitmapCommands(), hyperLogLogCommands(),
-		genericCommands(), serverCommands()} {
+	for _, group := range [][]Command{
+		stringCommands(), hashCommands(), setCommands(), zsetCommands(), geoCommands(), bitmapCommands(), hyperLogLogCommands(),
+		genericCommands(), serverCommands(),
+	} {
 		all = append(all, group...)
 	}
 	for i := range all {

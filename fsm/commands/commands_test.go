@@ -149,7 +149,10 @@ func TestNilWriter(t *testing.T) {
 	without.now, without.w = with.now, nil
 	script := `SET k v EX 100|APPEND k w|SETRANGE k 5 x|GETSET k 1|INCR k|INCRBYFLOAT k 1.5|DECRBY k x
 MSET a 1 b 2|MSETNX a 1 c 2|GETDEL a|GETEX b EX 10|SETNX d 4|PSETEX e 100 v|SETEX f 100 v
-DEL b|COPY d g|MOVE d 1|RENAME e h|EXPIRE f 5|PERSIST f|SWAPDB 0 1|FLUSHDB|SET z 1|DECR z|OBJECT HELP`
+DEL b|COPY d g|MOVE d 1|RENAME e h|EXPIRE f 5|PERSIST f|SWAPDB 0 1|FLUSHDB|SET z 1|DECR z|OBJECT HELP
+ZADD s 1 a 2 b 3 c|ZADD s INCR 1 a|ZINCRBY s 1 a|ZUNIONSTORE u 2 s s WEIGHTS 2 3|ZINTERSTORE i 2 s u|ZDIFFSTORE f 2 s i|ZRANGESTORE r s 0 -1
+ZPOPMIN s|ZPOPMAX u 2|ZMPOP 1 r MAX|BZPOPMIN r 0|BZMPOP 0 1 i MIN|BZPOPMAX none 0|ZREMRANGEBYRANK i 0 0|ZREM s b
+GEOADD g 13 38 a 15 37 b|GEORADIUS g 15 37 200 km STORE h|GEORADIUS g 15 37 200 km|GEOSEARCHSTORE j g FROMLONLAT 15 37 BYRADIUS 200 km STOREDIST`
 	for _, line := range strings.FieldsFunc(script, func(r rune) bool { return r == '|' || r == '\n' }) {
 		with.do(strings.Fields(line)...)
 		without.do(strings.Fields(line)...)
@@ -160,6 +163,12 @@ DEL b|COPY d g|MOVE d 1|RENAME e h|EXPIRE f 5|PERSIST f|SWAPDB 0 1|FLUSHDB|SET z
 		for _, db := range snap.Databases() {
 			_ = snap.Each(db, func(it keyspace.Item) error {
 				fmt.Fprintf(&b, "%d %q %q %d %d\n", db, it.Key, it.Value, it.ExpireAt, it.Version)
+				if it.Members != nil {
+					_ = it.Members.Parts(func(part []byte) error {
+						fmt.Fprintf(&b, "%x\n", part)
+						return nil
+					})
+				}
 				return nil
 			})
 		}

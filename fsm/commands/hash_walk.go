@@ -14,7 +14,7 @@ import (
 var declHRandField = Command{
 	Command: spec.Command{
 		Name: "HRANDFIELD", Syntax: "key [count [WITHVALUES]]",
-		Group: spec.Hash, Keys: spec.OneKey(spec.RO | spec.Access),
+		Group: spec.Hash, BlockNames: [][2]string{{"count_withvalues", "options"}}, Keys: spec.OneKey(spec.RO | spec.Access),
 		Tips:  []string{"nondeterministic_output"},
 		Since: "6.2.0", Cost: "O(N log M) with N the number of fields returned and M that of the hash's",
 		Summary: "Returns fields of a hash picked at random.",

@@ -252,7 +252,7 @@ func cmdSScan(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Array(0)
 		return nil
 	}
-	o, err := parseMemberScanOptions(args[3:])
+	o, err := parseScanOptions(args[3:], false)
 	if err != nil {
 		return err
 	}
@@ -266,17 +266,6 @@ func cmdSScan(v *keyspace.View, args Args, w *resp.Writer) error {
 	w.Array(found.n)
 	found.write(w)
 	return nil
-}
-
-// parseMemberScanOptions is parseScanOptions for what lies under one key: it has no
-// TYPE.
-func parseMemberScanOptions(args Args) (scanOptions, error) {
-	for i := 0; i < len(args); i += 2 {
-		if is(args[i], "TYPE") {
-			args = args[:i+1] // a word without a value is a syntax error, too
-		}
-	}
-	return parseScanOptions(args)
 }
 
 // writeSet writes all members of a set as a set.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/raftkv/raftkv/fsm/hash"
 	"github.com/raftkv/raftkv/fsm/set"
+	"github.com/raftkv/raftkv/fsm/zset"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -35,6 +36,8 @@ func (s *Space) NewLoader(t Type) (Loader, error) {
 		return hashLoader{hash.NewLoader(&s.kit)}, nil
 	case Set:
 		return setLoader{set.NewLoader(&s.kit)}, nil
+	case ZSet:
+		return zsetLoader{zset.NewLoader(&s.kit)}, nil
 	}
 	return nil, fmt.Errorf("value of unknown type %d", t)
 }
@@ -58,6 +61,7 @@ type Limits struct {
 	Set  set.Limits
 	// SparseHLL is up to what length a HyperLogLog stays sparse: hll-sparse-max-bytes.
 	SparseHLL int
+	ZSet      zset.Limits
 }
 
 // DefaultLimits are Redis 7.0's.
@@ -66,6 +70,7 @@ var DefaultLimits = Limits{
 	Set:  set.Limits{Ints: 512, Entries: 128, Value: 64}, // the last two are 7.2's
 
 	SparseHLL: 3000,
+	ZSet:      zset.Limits{Entries: 128, Value: 64},
 }
 
 // Limits are those in force.

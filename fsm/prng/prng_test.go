@@ -1,6 +1,8 @@
 package prng
 
-import "testing"
+import (
+	"testing"
+)
 
 // The first outputs of xoshiro256** from the state 1, 2, 3, 4, as the authors' C
 // program prints them, and of SplitMix64 from 1234567 as state.

@@ -54,8 +54,11 @@ func (c *Command) Arguments() []Argument {
 	if c.Flags&Blocking != 0 {
 		retype(args, "timeout", Double)
 	}
-	if c.Group == Bitmap {
+	switch c.Group {
+	case Bitmap:
 		retype(args, "value", Integer)
+	case SortedSet:
+		c.retypeSortedSet(args)
 	}
 	for _, pair := range c.BlockNames {
 		rename(args, pair[0], pair[1])
@@ -63,10 +66,23 @@ func (c *Command) Arguments() []Argument {
 	return args
 }
 
-// rename gives the blocks called from another name.
+// retypeSortedSet makes of types what Redis's own table has for sorted sets.
+func (c *Command) retypeSortedSet(args []Argument) {
+	retype(args, "weight", Integer)
+	if strings.HasSuffix(c.Name, "BYSCORE") || c.Name == "ZCOUNT" {
+		retype(args, "min", Double)
+		retype(args, "max", Double)
+	}
+	if c.Name == "ZRANGE" {
+		retype(args, "start", Str)
+		retype(args, "stop", Str)
+	}
+}
+
+// rename gives the blocks and tokens called from another name.
 func rename(args []Argument, from, to string) {
 	for i := range args {
-		if args[i].Name == from && args[i].Type == Block {
+		if args[i].Name == from && (args[i].Type == Block || args[i].Type == PureToken) {
 			args[i].Name = to
 		}
 		rename(args[i].Arguments, from, to)
@@ -145,7 +161,7 @@ func (m *keyMarker) specAt(keyword string) int {
 // retype changes the type of the values called name.
 func retype(args []Argument, name string, t ArgumentType) {
 	for i := range args {
-		if a := &args[i]; a.Name == name && (a.Type == Integer || a.Type == Str) {
+		if a := &args[i]; a.Name == name && (a.Type == Integer || a.Type == Double || a.Type == Str) {
 			a.Type = t
 		}
 		retype(args[i].Arguments, name, t)
