@@ -411,7 +411,7 @@ func TestGeneratorReaches(t *testing.T) {
 		missed = append(missed, c.FullName())
 	}
 	good, all := 0, 0
-	for i := range 2000 {
+	for i := range 5000 {
 		b := g.batch(m)
 		ws := make([]*resp.Writer, len(b.Proposals))
 		for j := range ws {

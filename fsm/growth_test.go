@@ -16,7 +16,7 @@ func TestGrowthIsABound(t *testing.T) {
 	const few = 64 // an expiry time, which EXPIRE adds, and its place in the index
 	g, m := newGenerator(7), New()
 	grown := map[string]bool{}
-	for i := range 30_000 {
+	for i := range 100_000 {
 		cmd := g.command()
 		decl, err := m.Lookup(cmd.Args)
 		if err != nil || cmd.Read {
