@@ -51,6 +51,9 @@ const (
 	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
 	// while its disk takes none.
 	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
+	// ErrReplyTooLong stands for a reply that Redis would go on with until its memory is
+	// used up.
+	ErrReplyTooLong Error = "ERR the reply would be longer than 512 MB"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"
@@ -72,8 +75,27 @@ const (
 	ErrNoLFU         Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrLCSNotStrings Error = "ERR The specified keys must contain string values"
 	ErrLCSLenAndIdx  Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrNotPositive   Error = "ERR value is out of range, must be positive"
+	ErrNumKeys       Error = "ERR numkeys should be greater than 0"
 	ErrLCSMemory     Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 )
+
+// The error texts of lists, and of SORT.
+const (
+	ErrCount         Error = "ERR count should be greater than 0"
+	ErrTimeoutFloat  Error = "ERR timeout is not a float or out of range"
+	ErrTimeoutBelow0 Error = "ERR timeout is negative"
+	ErrRankZero      Error = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
+	ErrCountBelow0   Error = "ERR COUNT can't be negative"
+	ErrMaxLenBelow0  Error = "ERR MAXLEN can't be negative"
+	ErrSortScores    Error = "ERR One or more scores can't be converted into double"
+)
+
+// SortDenied returns the error for an option of SORT that names keys by a pattern, for
+// a user who may not read all keys. option is BY or GET.
+func SortDenied(option string) Error {
+	return Error("ERR " + option + " option of SORT denied due to insufficient ACL permissions.")
+}
 
 // InvalidExpire returns the error for an expiry time that is not positive where
 // it must be, or that overflows. name is the command's name in any case.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/hash"
+	"github.com/raftkv/raftkv/fsm/list"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -32,6 +33,8 @@ func (s *Space) NewLoader(t Type) (Loader, error) {
 	switch t {
 	case Hash:
 		return hashLoader{hash.NewLoader(&s.kit)}, nil
+	case List:
+		return listLoader{list.NewLoader()}, nil
 	}
 	return nil, fmt.Errorf("value of unknown type %d", t)
 }
