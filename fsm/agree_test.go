@@ -167,6 +167,7 @@ type generator struct {
 	*rand.Rand
 	now   int64
 	specs []*spec.Command
+	group spec.Group // of the command that is being made
 }
 
 func newGenerator(seed uint64) *generator {
@@ -250,6 +251,10 @@ func (g *generator) command() entry.Command {
 	if c.Name == "FLUSHALL" || c.Name == "FLUSHDB" || c.Name == "SWAPDB" { // else little would ever be there
 		c = g.specs[g.IntN(len(g.specs))]
 	}
+	g.group = c.Group
+	if c.Name == "SORT" || c.Name == "SORT_RO" {
+		g.group = spec.List
+	}
 	var args [][]byte
 	if c.Container != "" {
 		args = append(args, []byte(c.Container))
@@ -263,14 +268,26 @@ func (g *generator) command() entry.Command {
 }
 
 func (g *generator) arguments(args [][]byte, list []spec.Argument) [][]byte {
-	for i := range list {
+	for i := 0; i < len(list); i++ {
 		a := &list[i]
+		if a.Name == "numkeys" && i+1 < len(list) && list[i+1].Multiple && g.IntN(8) > 0 {
+			n := 1 + g.IntN(3)
+			args = append(args, strconv.AppendInt(nil, int64(n), 10))
+			for range n {
+				args = append(args, g.key())
+			}
+			i++ // the keys
+			continue
+		}
 		if a.Optional && g.IntN(3) > 0 {
 			continue
 		}
 		times := 1
 		if a.Multiple {
 			times += g.IntN(3)
+			if a.Name == "element" { // more are taken out than put in otherwise
+				times += g.IntN(30)
+			}
 		}
 		for n := range times {
 			if a.Token != "" && (n == 0 || a.MultipleToken) {
@@ -294,6 +311,9 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Key:
 		return append(args, g.key())
 	case spec.Integer:
+		if g.group == spec.List && g.IntN(3) > 0 {
+			return append(args, strconv.AppendInt(nil, g.Int64N(16)-6, 10))
+		}
 		return append(args, g.integer(a.Name))
 	case spec.UnixTime:
 		at := g.now + g.Int64N(400) - 50
@@ -304,7 +324,10 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Double:
 		return append(args, strconv.AppendFloat(nil, float64(g.IntN(1000)-500)/8, 'g', -1, 64))
 	case spec.Pattern:
-		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
+		return append(args, []byte([]string{"*", "k?", "[a-k]*", "k*"}[g.IntN(4)]))
+	}
+	if g.group == spec.List && (a.Name == "element" || a.Name == "pivot") && g.IntN(3) > 0 {
+		return append(args, strconv.AppendInt(nil, g.Int64N(30), 10))
 	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
@@ -312,8 +335,15 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	return append(args, g.value())
 }
 
-// key is one of a few, so that commands meet; some share a slot.
+// key is one of a few, so that commands meet; some share a slot. Mostly it is one that
+// commands of the same group make.
 func (g *generator) key() []byte {
+	if g.IntN(3) > 0 {
+		switch g.group {
+		case spec.List:
+			return []byte("list" + strconv.Itoa(g.IntN(5)))
+		}
+	}
 	if g.IntN(4) == 0 {
 		return []byte("{a}" + strconv.Itoa(g.IntN(4)))
 	}
