@@ -4,23 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/raftkv/raftkv/resp"
 )
-
-// double reads an argument that must be a floating point number: all of it, no space
-// before it, not nan, and neither too large nor so small that it would become 0.
-// Source: redis/src/util.c:string2d.
-func double(arg []byte) (float64, error) { return doubleOr(arg, resp.ErrNotFloat) }
-
-// doubleOr is double with another error.
-func doubleOr(arg []byte, fault resp.Error) (float64, error) {
-	f, n, lost := strtod(string(arg))
-	if len(arg) == 0 || isSpace(arg[0]) || n != len(arg) || lost || math.IsNaN(f) {
-		return 0, fault
-	}
-	return f, nil
-}
 
 // strtod reads the number that a text begins with as C's strtod does: spaces before it,
 // decimal or hexadecimal, inf and nan. n is how many bytes of the text it took, 0 where

@@ -304,10 +304,15 @@ func sortScore(text []byte) (score float64, ok bool) {
 	return score, ok && (n == len(text) || text[n] == 0)
 }
 
-// order sorts: numbers that are equal by the members, equal texts not at all. Texts are
-// compared byte by byte, where Redis goes by its process's locale if nothing is stored.
+// order sorts: numbers that are equal by the members, equal texts of other keys not at
+// all. Texts are compared byte by byte, where Redis goes by its process's locale if
+// nothing is stored.
 func (o *sortOptions) order(items []sortItem) {
-	slices.SortStableFunc(items, func(a, b sortItem) (cmp int) {
+	by := slices.SortFunc[[]sortItem] // what compares as equal is the same then
+	if o.alpha && o.by != nil {
+		by = slices.SortStableFunc[[]sortItem]
+	}
+	by(items, func(a, b sortItem) (cmp int) {
 		switch {
 		case a.score < b.score:
 			cmp = -1

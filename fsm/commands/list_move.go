@@ -78,7 +78,7 @@ func blockingPop(t *keyspace.Txn, args Args, last bool, w *resp.Writer) error {
 	}
 	w.Array(2)
 	w.Bulk(key)
-	pop(t, key, l, 1, last, w)
+	popping{key, l, 1, last}.run(t, w)
 	return nil
 }
 

@@ -42,7 +42,7 @@ func popFirst(t *keyspace.Txn, args Args, timeout []byte, w *resp.Writer) error 
 	w.Array(2)
 	w.Bulk(key)
 	w.Array(n)
-	pop(t, key, l, n, last, w)
+	popping{key, l, n, last}.run(t, w)
 	return nil
 }
 
@@ -93,30 +93,38 @@ func firstList(t *keyspace.Txn, keys Args) (key []byte, l keyspace.ListValue, er
 	return nil, l, nil
 }
 
-// pop writes n elements from one end of a list, that end's first, and takes them out.
-func pop(t *keyspace.Txn, key []byte, l keyspace.ListValue, n int, last bool, w *resp.Writer) {
-	if n == 0 {
+// popping is n elements of the list under a key, from its start or its end.
+type popping struct {
+	key  []byte
+	list keyspace.ListValue
+	n    int
+	last bool
+}
+
+// run writes the elements, the outermost first, and takes them out.
+func (p popping) run(t *keyspace.Txn, w *resp.Writer) {
+	if p.n == 0 {
 		return
 	}
 	from := 0
-	if last {
-		from = l.Len() - n
+	if p.last {
+		from = p.list.Len() - p.n
 	}
 	if w != nil {
-		left := n
+		left := p.n
 		write := func(element []byte) bool {
 			w.Bulk(element)
 			left--
 			return left > 0
 		}
-		if last {
-			l.Descend(l.Len()-1, write)
+		if p.last {
+			p.list.Descend(p.list.Len()-1, write)
 		} else {
-			l.Ascend(0, write)
+			p.list.Ascend(0, write)
 		}
 	}
-	l.Delete(from, from+n)
-	t.Changed(key)
+	p.list.Delete(from, from+p.n)
+	t.Changed(p.key)
 }
 
 var declLPop = Command{
@@ -156,7 +164,7 @@ func popEnd(t *keyspace.Txn, args Args, last bool, w *resp.Writer) error {
 	if counted {
 		w.Array(n)
 	}
-	pop(t, args[1], l, n, last, w)
+	popping{args[1], l, n, last}.run(t, w)
 	return nil
 }
 

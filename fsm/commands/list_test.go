@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/raftkv/raftkv/fsm/keyspace"
+	"github.com/raftkv/raftkv/resp"
 )
 
 // listDirected is a session for the list commands and SORT, as directedScript is.
@@ -333,6 +336,50 @@ func TestSameAsRedisLists(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestListsWithoutWriter runs a session as followers do: what it leaves is the same.
+func TestListsWithoutWriter(t *testing.T) {
+	with, without := newOurs(2), newOurs(2)
+	without.now, without.w = with.now, nil
+	state := func(o *ours) string {
+		var b strings.Builder
+		snap := o.space.Snapshot()
+		_ = snap.Each(0, func(it keyspace.Item) error {
+			fmt.Fprintf(&b, "%q %q %d\n", it.Key, it.Value, it.ExpireAt)
+			if it.Members != nil {
+				_ = it.Members.Parts(func(part []byte) error {
+					fmt.Fprintf(&b, "%q\n", part)
+					return nil
+				})
+			}
+			return nil
+		})
+		return b.String()
+	}
+	for _, line := range strings.Split(strings.Trim(listDirected, "\n"), "\n") {
+		args := strings.Split(line, " ")
+		with.do(args...)
+		without.do(args...)
+		if a, b := state(with), state(without); a != b {
+			t.Fatalf("after %s\nwith a Writer:\n%s\nwithout:\n%s", line, a, b)
+		}
+	}
+}
+
+// What SORT looks up is bounded: a short command must not fill the memory.
+func TestSortIsBounded(t *testing.T) {
+	o := newOurs(2)
+	o.do("SETRANGE", "w1", "100000000", "x")
+	o.do("RPUSH", "l", "1", "1", "1", "1", "1", "1")
+	for _, args := range [][]string{{"SORT", "l", "GET", "w*", "STORE", "dst"}, {"SORT_RO", "l", "GET", "w*"}} {
+		if got := string(o.do(args...)); got != "-"+string(resp.ErrReplyTooLong)+"\r\n" {
+			t.Errorf("%q: %.100q", args, got)
+		}
+	}
+	if got := string(o.do("EXISTS", "dst")); got != ":0\r\n" {
+		t.Errorf("something was stored")
 	}
 }
 

@@ -107,14 +107,14 @@ func (l *List) Remove(v []byte, most int, last bool) (removed int) {
 		for i := l.n; i > 0 && removed < most; {
 			_, at := l.leaf(i-1, false)
 			i -= at + 1
-			removed += l.removeIn(i, v, 0, at+1, most-removed, true)
+			removed += l.removeIn(i, removal{v, 0, at + 1, most - removed, true})
 		}
 		return removed
 	}
 	for i := 0; i < l.n && removed < most; {
 		n, at := l.leaf(i, false)
 		end := int(n.n)
-		gone := l.removeIn(i, v, at, end, most-removed, false)
+		gone := l.removeIn(i, removal{v, at, end, most - removed, false})
 		i += end - at - gone
 		removed += gone
 	}

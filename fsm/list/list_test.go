@@ -258,7 +258,7 @@ func TestAgainstModel(t *testing.T) {
 // joined, so that its memory follows its contents.
 func TestLarge(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
-	l, want := &List{}, model{}
+	l := &List{}
 	for i := range 400_000 {
 		v := fmt.Appendf(nil, "%d:%0*d", i%7, 10+r.Intn(60), i)
 		if i%3 == 0 {
@@ -267,7 +267,7 @@ func TestLarge(t *testing.T) {
 			l.PushBack(v)
 		}
 	}
-	want = elements(l)
+	want := elements(l)
 	equal(t, l, want)
 	if h := check(t, l, &l.root, true); h < 2 {
 		t.Fatalf("a tree of height %d shows nothing", h)
@@ -336,6 +336,35 @@ func TestLongElementIsShared(t *testing.T) {
 	want := elements(l)
 	c.Delete(51, 52)
 	equal(t, l, want)
+}
+
+// A list is read, as a snapshot is written, while its clone changes: for the race detector.
+func TestReadBesideClone(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	l, want := &List{}, model{}
+	for range 2000 {
+		step(t, r, l, &want, 9)
+	}
+	for len(want) < 5000 {
+		l.PushBack([]byte("more"))
+		want = append(want, []byte("more"))
+	}
+	clone, wantClone := l.Clone(), slices.Clone(want)
+	done := make(chan model)
+	go func() {
+		var list model
+		for range 20 {
+			list = elements(l)
+		}
+		done <- list
+	}()
+	for range 300 {
+		step(t, r, clone, &wantClone, 9)
+	}
+	if got := <-done; !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Fatal("the list changed with its clone")
+	}
+	equal(t, clone, wantClone)
 }
 
 // FuzzLoader feeds it what is no snapshot form: an error, or a list that is sound.

@@ -269,20 +269,27 @@ func (p *page) count(v []byte, i, j int) (n int) {
 	return n
 }
 
-// remove takes out elements equal to v between two indexes, most of them: the first
-// ones, or the last ones if last is set. There are so many, and others stay.
-func (p *page) remove(v []byte, i, j, most int, last bool) {
+// removal says which elements of a page go: of those that equal v, between two indexes,
+// the first ones, or the last ones if last is set, and how many at the most.
+type removal struct {
+	v              []byte
+	from, to, most int
+	last           bool
+}
+
+// remove takes out elements. There are as many as r says, and others stay.
+func (p *page) remove(r removal) {
 	keep := 0 // matches before those that go
-	if last {
-		keep = p.count(v, i, j) - most
+	if r.last {
+		keep = p.count(r.v, r.from, r.to) - r.most
 	}
-	at := p.offset(i)
+	at := p.offset(r.from)
 	to := at // what stays is moved to here
-	for ; i < j && most > 0; i++ {
+	for left := r.most; left > 0; {
 		item, end := p.next(at)
-		if bytes.Equal(item, v) {
+		if bytes.Equal(item, r.v) {
 			if keep--; keep < 0 {
-				most--
+				left--
 				p.n--
 				at = end
 				continue
@@ -294,4 +301,24 @@ func (p *page) remove(v []byte, i, j, most int, last bool) {
 	to += copy(p.buf[to:], p.buf[at:p.hi])
 	p.hi = int32(to)
 	p.shrink()
+}
+
+// find returns the index of the first element that r says, or of the last; there is one.
+func (p *page) find(r removal) int {
+	if r.last {
+		at := p.offset(r.to)
+		for i := r.to - 1; ; i-- {
+			var item []byte
+			if item, at = p.prev(at); bytes.Equal(item, r.v) {
+				return i
+			}
+		}
+	}
+	at := p.offset(r.from)
+	for i := r.from; ; i++ {
+		var item []byte
+		if item, at = p.next(at); bytes.Equal(item, r.v) {
+			return i
+		}
+	}
 }

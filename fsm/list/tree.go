@@ -1,9 +1,6 @@
 package list
 
-import (
-	"bytes"
-	"slices"
-)
+import "slices"
 
 const (
 	// maxKids is the most children of an inner node. One of less than minKids is joined
@@ -346,49 +343,25 @@ func (n *node) descend(i, size int, fn func(v []byte) bool) bool {
 	return true
 }
 
-// removeIn takes out elements equal to v between two indexes of the leaf that has
-// element i, and returns how many.
-func (l *List) removeIn(i int, v []byte, from, to, most int, last bool) (removed int) {
+// removeIn takes elements out of the leaf that has element i, and returns how many.
+func (l *List) removeIn(i int, r removal) (removed int) {
 	n, at := l.leaf(i, false)
 	start := i - at // of the leaf
-	removed = min(most, n.count(v, from, to))
-	switch {
-	case removed == 0:
-		return 0
-	case removed == int(n.n):
-		l.Delete(start, start+removed)
-		return removed
-	case removed == 1: // so nothing need be written that stays before it
-		l.removeOne(start, n, v, from, to, last)
-		return 1
-	}
-	n, _ = l.edit(i, false, -removed)
-	n.remove(v, from, to, removed, last)
-	l.bytes -= removed * itemSize(len(v))
-	if n.used() < minPage {
-		l.settle(start)
-	}
-	return removed
-}
-
-func (l *List) removeOne(start int, n *node, v []byte, from, to int, last bool) {
-	if last {
-		at := n.offset(to)
-		for to--; ; to-- {
-			var item []byte
-			if item, at = n.prev(at); bytes.Equal(item, v) {
-				break
-			}
-		}
-		l.Delete(start+to, start+to+1)
-		return
-	}
-	at := n.offset(from)
-	for ; ; from++ {
-		var item []byte
-		if item, at = n.next(at); bytes.Equal(item, v) {
-			break
+	r.most = min(r.most, n.count(r.v, r.from, r.to))
+	switch r.most {
+	case 0:
+	case int(n.n):
+		l.Delete(start, start+r.most)
+	case 1: // so nothing need be written that stays before it
+		at := start + n.find(r)
+		l.Delete(at, at+1)
+	default:
+		n, _ = l.edit(i, false, -r.most)
+		n.remove(r)
+		l.bytes -= r.most * itemSize(len(r.v))
+		if n.used() < minPage {
+			l.settle(start)
 		}
 	}
-	l.Delete(start+from, start+from+1)
+	return r.most
 }
