@@ -51,7 +51,8 @@ func (l *List) Parts(fn func(part []byte) error) (err error) {
 }
 
 func largeParts(v []byte, fn func(part []byte) error) error {
-	part := binary.AppendUvarint([]byte{kindLarge}, uint64(len(v)))
+	part := make([]byte, 0, 1+binary.MaxVarintLen64+maxPiece)
+	part = binary.AppendUvarint(append(part, kindLarge), uint64(len(v)))
 	for len(v) > 0 {
 		n := min(len(v), maxPiece)
 		if err := fn(append(part, v[:n]...)); err != nil {
@@ -65,7 +66,7 @@ func largeParts(v []byte, fn func(part []byte) error) error {
 // Loader makes a list from the pieces of Parts, which may come from anywhere.
 type Loader struct {
 	l    List
-	long []byte // a long element, of which
+	long []byte // a long element as far as it came, of which
 	left int    // so many bytes are still to come
 }
 
@@ -86,7 +87,7 @@ func (l *Loader) Add(part []byte) error {
 		if n <= 0 || size <= maxPacked || size > maxElement {
 			return fmt.Errorf("long element of a list that is none")
 		}
-		l.long, l.left = l.long[:0], int(size)
+		l.long, l.left = nil, int(size)
 		return l.more(rest[n:])
 	case kindMore:
 		return l.more(rest)
@@ -111,11 +112,28 @@ func (l *Loader) more(b []byte) error {
 	if len(b) == 0 || len(b) > l.left {
 		return fmt.Errorf("long element of a list that is none")
 	}
+	if have := len(l.long); have+len(b) > cap(l.long) {
+		// Room for more than has come, but not for all that was only promised.
+		room := min(have+l.left, max(firstRoom, 8*have))
+		l.long = append(make([]byte, 0, room), l.long...)
+	}
 	l.long = append(l.long, b...)
 	if l.left -= len(b); l.left == 0 {
-		l.l.PushBack(l.long)
+		l.l.adoptLong(l.long)
+		l.long = nil
 	}
 	return nil
+}
+
+// firstRoom is what is allocated for a long element at first.
+const firstRoom = 1 << 20
+
+// adoptLong puts a long element at the end, which it does not copy.
+func (l *List) adoptLong(v []byte) {
+	l.PushBack(v[:maxPacked+1]) // which has a page of its own, too
+	n, _ := l.edit(l.n-1, false, 0)
+	n.page = page{buf: v, hi: int32(len(v)), n: 1, large: true}
+	l.bytes += len(v) - (maxPacked + 1)
 }
 
 // Done returns the list.
