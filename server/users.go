@@ -325,6 +325,11 @@ func noPermission(d acl.Denial, decl *spec.Command, args [][]byte) resp.Error {
 	return resp.Error("NOPERM this user has no permissions to run the '" + decl.FullName() + "' command")
 }
 
+// isPatternDenial says whether a refusal is of an option alone, not of the command.
+func isPatternDenial(err error) bool {
+	return err == resp.SortDenied("BY") || err == resp.SortDenied("GET")
+}
+
 // permittedAtExec is permitted for a command that was queued, for a user that a queued
 // AUTH may have made another one.
 func (s *Session) permittedAtExec(a *account, q *queued) error {
