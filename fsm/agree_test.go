@@ -255,6 +255,9 @@ func (g *generator) command() entry.Command {
 		c = g.specs[g.IntN(len(g.specs))]
 	}
 	g.group = c.Group
+	if c.Name == "SORT" || c.Name == "SORT_RO" {
+		g.group = spec.List
+	}
 	var args [][]byte
 	if c.Container != "" {
 		args = append(args, []byte(c.Container))
@@ -286,6 +289,9 @@ func (g *generator) arguments(args [][]byte, list []spec.Argument) [][]byte {
 		times := 1
 		if a.Multiple {
 			times += g.IntN(3)
+			if a.Name == "element" { // more are taken out than put in otherwise
+				times += g.IntN(30)
+			}
 		}
 		if i > 0 && strings.HasPrefix(list[i-1].Name, "num") && g.IntN(20) > 0 { // numfields, numkeys
 			args[len(args)-1] = strconv.AppendInt(nil, int64(times), 10)
@@ -312,6 +318,9 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Key:
 		return append(args, g.key())
 	case spec.Integer:
+		if g.group == spec.List && g.IntN(3) > 0 {
+			return append(args, strconv.AppendInt(nil, g.Int64N(16)-6, 10))
+		}
 		return append(args, g.integer(a.Name))
 	case spec.UnixTime:
 		at := g.now + g.Int64N(400) - 50
@@ -325,7 +334,10 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 		}
 		return append(args, strconv.AppendFloat(nil, float64(g.IntN(1000)-500)/8, 'g', -1, 64))
 	case spec.Pattern:
-		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
+		return append(args, []byte([]string{"*", "k?", "[a-k]*", "k*"}[g.IntN(4)]))
+	}
+	if g.group == spec.List && (a.Name == "element" || a.Name == "pivot") && g.IntN(3) > 0 {
+		return append(args, strconv.AppendInt(nil, g.Int64N(30), 10))
 	}
 	switch {
 	case g.IntN(5) == 0: // what is wrong there
@@ -357,10 +369,10 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 func (g *generator) key() []byte {
 	group := g.group
 	if group == spec.Generic && g.IntN(8) < 3 {
-		group = []spec.Group{spec.Hash, spec.SetGroup, spec.SortedSet, spec.HyperLogLog}[g.IntN(4)]
+		group = []spec.Group{spec.Hash, spec.SetGroup, spec.SortedSet, spec.HyperLogLog, spec.List}[g.IntN(5)]
 	}
 	switch group {
-	case spec.Hash, spec.SetGroup, spec.HyperLogLog, spec.SortedSet, spec.Geo:
+	case spec.Hash, spec.SetGroup, spec.HyperLogLog, spec.SortedSet, spec.Geo, spec.List:
 		if group == spec.Geo {
 			group = spec.SortedSet
 		}

@@ -81,10 +81,10 @@ func TestApplyReplies(t *testing.T) {
 
 func TestAtomicReplies(t *testing.T) {
 	r := newRig(t)
-	cmds := writes("SET k 1", "INCR k", "LPUSHX", "INCR k")
+	cmds := writes("SET k 1", "INCR k", "NOSUCH", "INCR k")
 	cmds = append(cmds, entry.Command{Args: words("GET k"), Read: true}, entry.Command{Args: words("DEL k")})
 	got := r.apply(entry.Proposal{Atomic: true, Commands: cmds})[0]
-	r.want("EXEC", got, "*6 +OK :2 -ERR unknown command 'LPUSHX', with args beginning with:  :3 $1 3 :1")
+	r.want("EXEC", got, "*6 +OK :2 -ERR unknown command 'NOSUCH', with args beginning with:  :3 $1 3 :1")
 }
 
 // TestHandlerErrorTakesBackReply: what a handler wrote before its error is gone.

@@ -177,7 +177,7 @@ func TestHugeReplies(t *testing.T) {
 	r.do("HSET h f " + strings.Repeat("v", 100))
 	for _, line := range []string{"HRANDFIELD h -4611686018427387903 WITHVALUES", "HRANDFIELD h -9223372036854775807"} {
 		got, err := r.read(start, line)
-		if err != nil || got != "-"+string(resp.ErrPicksTooMany) {
+		if err != nil || got != "-"+string(resp.ErrReplyTooLong) {
 			t.Errorf("%s: got %.100q, %v", line, got, err)
 		}
 	}

@@ -40,6 +40,7 @@ func TestGrowthIsABound(t *testing.T) {
 	for _, name := range []string{
 		"COPY", "SETRANGE", "APPEND", "MSET", "SET", "HSET", "HSETNX", "HINCRBY", "HINCRBYFLOAT", "HEXPIRE", "HPEXPIREAT",
 		"SADD", "SUNIONSTORE", "SDIFFSTORE", "SETBIT", "BITFIELD", "BITOP", "PFADD", "PFMERGE",
+		"LPUSH", "RPUSHX", "LSET", "LINSERT", "LMOVE", "SORT",
 		"ZADD", "ZINCRBY", "ZUNIONSTORE", "ZRANGESTORE", "ZINTERSTORE", "ZDIFFSTORE", "GEOADD", "GEOSEARCHSTORE", "GEORADIUS",
 	} {
 		if !grown[name] {

@@ -88,3 +88,53 @@ func allocated() uint64 {
 	runtime.ReadMemStats(&s)
 	return s.TotalAlloc
 }
+
+// TestHugeList changes a list of a million elements, and one of half a gigabyte among
+// them, right after snapshots: none of the commands may copy all of it, nor the long one.
+func TestHugeList(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	const long = 300_000_000
+	r := newRig(t)
+	hundred := strings.Repeat(" element", 100)
+	for range 10_000 {
+		r.do("RPUSH l" + hundred)
+	}
+	r.do("SETRANGE w1 " + strconv.Itoa(long-1) + " x")
+	r.do("RPUSH one 1")
+	r.want("a long element", r.do("SORT one GET w* STORE one"), ":1")
+	r.want("its key goes", r.do("DEL w1"), ":1")
+	r.want("beside the others", r.do("RPUSH one a b c"), ":4")
+	for _, tt := range []struct{ line, want string }{
+		{"RPUSH l last", ":1000001"},
+		{"LPUSH l first", ":1000002"},
+		{"LINDEX l 500000", "$7 element"},
+		{"LSET l 500000 middle", "+OK"},
+		{"LINSERT l AFTER middle next", ":1000003"},
+		{"LREM l -1 next", ":1"},
+		{"LPOS l middle", ":500000"},
+		{"LRANGE l 499999 500001", "*3 $7 element $6 middle $7 element"},
+		{"LPOP l", "$5 first"},
+		{"RPOP l", "$4 last"},
+		{"LTRIM l 10 -11", "+OK"},
+		{"RENAME l m", "+OK"},
+		{"COPY m l", ":1"},
+		{"RPOPLPUSH m m", "$7 element"},
+		{"LTRIM m 499000 499999", "+OK"},
+		{"LPUSH one z", ":5"},
+		{"LSET one 2 A", "+OK"},
+		{"LREM one 0 b", ":1"},
+		{"COPY one two", ":1"},
+		{"RPUSH two z", ":5"},
+		{"DEL l one", ":2"},
+	} {
+		r.m.Snapshot() // whatever it shares must be copied in parts
+		before := allocated()
+		r.want(tt.line, r.do(tt.line), tt.want)
+		if got := allocated() - before; got > 1<<20 {
+			t.Errorf("%s allocated %d bytes", tt.line, got)
+		}
+	}
+	checkSameAfterRestore(t, r.m)
+}

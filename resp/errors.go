@@ -51,9 +51,9 @@ const (
 	// ErrDiskFull says that nothing was done. Redis, too, refuses writes with MISCONF
 	// while its disk takes none.
 	ErrDiskFull Error = "MISCONF No space is left on the disks of the cluster: writes are refused until there is, reads go on"
-	// ErrPicksTooMany refuses a random pick, with repetition, whose reply would take
-	// half a gigabyte; Redis has no bound.
-	ErrPicksTooMany Error = "ERR value is out of range, the reply would be longer than proto-max-bulk-len"
+	// ErrReplyTooLong stands for a reply that Redis would go on with until its memory is
+	// used up.
+	ErrReplyTooLong Error = "ERR the reply would be longer than 512 MB"
 	// ErrUnknown says that the command may or may not take effect. No client
 	// resends it by itself.
 	ErrUnknown Error = "UNKNOWN the outcome of this command is not known: it may or may not have been applied"
@@ -147,6 +147,20 @@ func NoInputKeys(name string) Error {
 func ExactlyOne(what string, name []byte) Error {
 	text, _, _ := strings.Cut(string(name), "\x00")
 	return Error("ERR exactly one of " + what + " can be specified for " + text)
+}
+
+// The error texts of lists, and of SORT.
+const (
+	ErrRankZero     Error = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
+	ErrCountBelow0  Error = "ERR COUNT can't be negative"
+	ErrMaxLenBelow0 Error = "ERR MAXLEN can't be negative"
+	ErrSortScores   Error = "ERR One or more scores can't be converted into double"
+)
+
+// SortDenied returns the error for an option of SORT that names keys by a pattern, for
+// a user who may not read all keys. option is BY or GET.
+func SortDenied(option string) Error {
+	return Error("ERR " + option + " option of SORT denied due to insufficient ACL permissions.")
 }
 
 // InvalidExpire returns the error for an expiry time that is not positive where

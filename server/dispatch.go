@@ -51,7 +51,11 @@ func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 	case s.txn != nil && decl.Flags&spec.NoMulti != 0 && (cmd == nil || !cmd.immediate):
 		return resp.ErrNoMultiCommand
 	}
-	if err := s.permitted(decl, s.current); err != nil || s.txn == nil {
+	err := s.permitted(decl, s.current)
+	switch {
+	case s.txn == nil:
+		return err
+	case err != nil && !isPatternDenial(err): // which EXEC answers with, as in Redis
 		return err
 	}
 	return s.affordQueue(decl)

@@ -315,13 +315,17 @@ func (s *Session) permitted(decl *spec.Command, args [][]byte) error {
 	if d.Reason == acl.Allowed {
 		return nil
 	}
-	s.logDenial(acl.Entry{Reason: d.Reason, User: s.account.Name, Object: d.Object(decl, args)})
-	return noPermission(d, decl)
+	if d.Reason != acl.DeniedPattern { // which Redis's handler refuses, and does not log
+		s.logDenial(acl.Entry{Reason: d.Reason, User: s.account.Name, Object: d.Object(decl, args)})
+	}
+	return noPermission(d, decl, args)
 }
 
 // noPermission is Redis's text for a denial.
-func noPermission(d acl.Denial, decl *spec.Command) resp.Error {
+func noPermission(d acl.Denial, decl *spec.Command, args [][]byte) resp.Error {
 	switch d.Reason {
+	case acl.DeniedPattern:
+		return resp.SortDenied(strings.ToUpper(string(args[d.Arg])))
 	case acl.DeniedKey:
 		return errNoKeyPerm
 	case acl.DeniedChannel:
@@ -374,12 +378,20 @@ func (s *Server) isAlone() bool {
 	return len(all) == 1 && all[0].ID == s.opts.NodeID
 }
 
+// isPatternDenial says whether a refusal is of an option alone, not of the command.
+func isPatternDenial(err error) bool {
+	return err == resp.SortDenied("BY") || err == resp.SortDenied("GET")
+}
+
 // permittedAtExec is permitted for a command that was queued, for a user that a queued
 // AUTH may have made another one.
 func (s *Session) permittedAtExec(a *account, q *queued) error {
 	d := a.Check(q.decl, q.args)
 	if d.Reason == acl.Allowed {
 		return nil
+	}
+	if d.Reason == acl.DeniedPattern {
+		return noPermission(d, q.decl, q.args)
 	}
 	s.logDenial(acl.Entry{Reason: d.Reason, Context: "multi", User: a.Name, Object: d.Object(q.decl, q.args)})
 	switch d.Reason {
@@ -515,7 +527,7 @@ func (s *Server) Permits(user string, words ...string) error {
 		return resp.UnknownCommand(args)
 	}
 	if d := a.Check(decl, args); d.Reason != acl.Allowed {
-		return noPermission(d, decl)
+		return noPermission(d, decl, args)
 	}
 	return nil
 }

@@ -41,8 +41,8 @@ type Command struct {
 func All() []Command {
 	var all []Command
 	for _, group := range [][]Command{
-		stringCommands(), hashCommands(), setCommands(), zsetCommands(), geoCommands(), bitmapCommands(), hyperLogLogCommands(),
-		genericCommands(), serverCommands(),
+		stringCommands(), hashCommands(), listCommands(), setCommands(), zsetCommands(), geoCommands(), bitmapCommands(),
+		hyperLogLogCommands(), genericCommands(), serverCommands(),
 	} {
 		all = append(all, group...)
 	}

@@ -20,6 +20,8 @@ func genericCommands() []Command {
 		declKeys, declRandomKey, declScan,
 		// generic_object.go
 		declObject,
+		// generic_sort.go
+		declSort, declSortRO,
 	}
 }
 

@@ -453,7 +453,7 @@ func TestRandomFieldsStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for count, want := range map[int64]error{-2: nil, -12: resp.ErrPicksTooMany, -1 << 62: resp.ErrPicksTooMany} {
+	for count, want := range map[int64]error{-2: nil, -12: resp.ErrReplyTooLong, -1 << 62: resp.ErrReplyTooLong} {
 		var w resp.Writer
 		if got := randomFields(v, h, count, fieldWriter{&w, true, 10_000}); got != want || w.Mark() > 20_000 {
 			t.Errorf("%d: %v, %d bytes", count, got, w.Mark())

@@ -73,7 +73,7 @@ func randomFields(v *keyspace.View, h keyspace.HashView, count int64, w fieldWri
 			w.write(fields.At(i))
 		}
 	case -count > int64(w.most/shortestReply):
-		return resp.ErrPicksTooMany
+		return resp.ErrReplyTooLong
 	case w.Writer != nil: // what nobody reads would only take time
 		fields, chance := h.Pick(), v.Chance()
 		mark := w.Mark()
@@ -81,7 +81,7 @@ func randomFields(v *keyspace.View, h keyspace.HashView, count int64, w fieldWri
 		for range -count {
 			w.write(fields.At(int(chance.Below(uint64(fields.Len())))))
 			if w.Mark()-mark > w.most {
-				return resp.ErrPicksTooMany
+				return resp.ErrReplyTooLong
 			}
 		}
 	}

@@ -146,7 +146,7 @@ const longestPicks = keyspace.MaxString
 func randomMembers(v *keyspace.View, s keyspace.SetValue, count int64, w *resp.Writer) error {
 	const least = 24 // bytes of a pick that are taken for granted
 	if mean := s.Size() / s.Len(); count > longestPicks/int64(max(mean, least)) {
-		return resp.ErrPicksTooMany
+		return resp.ErrReplyTooLong
 	}
 	w.Array(int(count))
 	rnd := v.Chance()

@@ -225,7 +225,7 @@ func TestPicksAreBounded(t *testing.T) {
 	our.do("SADD", "long", strings.Repeat("x", 1<<20))
 	our.do("SADD", "short", "1")
 	for _, args := range [][]string{{"long", "-9223372036854775807"}, {"long", "-520"}, {"short", "-9223372036854775807"}, {"short", "-30000000"}} {
-		if got := our.do("SRANDMEMBER", args[0], args[1]); string(got) != "-"+string(resp.ErrPicksTooMany)+"\r\n" {
+		if got := our.do("SRANDMEMBER", args[0], args[1]); string(got) != "-"+string(resp.ErrReplyTooLong)+"\r\n" {
 			t.Errorf("SRANDMEMBER %q: %.100q", args, got)
 		}
 	}

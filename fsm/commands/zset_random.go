@@ -54,7 +54,7 @@ func cmdZRandMember(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Array(0)
 		return nil
 	case count < 0 && -count > int64(maxRandom/leastPick):
-		return resp.ErrPicksTooMany
+		return resp.ErrReplyTooLong
 	}
 	write := func(rank int) {
 		member, score, _ := z.At(rank)
@@ -85,7 +85,7 @@ func zpicks(w *resp.Writer, count int64, pick func()) error {
 	start := w.Mark()
 	for range count {
 		if pick(); w.Mark()-start > maxRandom {
-			return resp.ErrPicksTooMany
+			return resp.ErrReplyTooLong
 		}
 	}
 	return nil

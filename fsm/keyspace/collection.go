@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/hash"
+	"github.com/raftkv/raftkv/fsm/list"
 	"github.com/raftkv/raftkv/fsm/set"
 	"github.com/raftkv/raftkv/fsm/zset"
 	"github.com/raftkv/raftkv/resp"
@@ -38,6 +39,8 @@ func (s *Space) NewLoader(t Type) (Loader, error) {
 		return setLoader{set.NewLoader(&s.kit)}, nil
 	case ZSet:
 		return zsetLoader{zset.NewLoader(&s.kit)}, nil
+	case List:
+		return listLoader{list.NewLoader()}, nil
 	}
 	return nil, fmt.Errorf("value of unknown type %d", t)
 }

@@ -1,6 +1,9 @@
 package spec
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // ArgumentType is what COMMAND DOCS calls an argument's type.
 type ArgumentType string
@@ -114,7 +117,10 @@ func (m *keyMarker) mark(args []Argument, keyword string) {
 			m.markChoice(a.Arguments, keyword)
 		default:
 			if k := m.specAt(keyword); k > 0 {
-				a.Type, a.KeySpec = Key, k
+				a.KeySpec = k
+				if a.Type != Pattern {
+					a.Type = Key
+				}
 			}
 			m.pos++
 		}
@@ -147,6 +153,9 @@ func (m *keyMarker) specAt(keyword string) int {
 		}
 		switch {
 		case k.Unknown:
+			if slices.Contains(k.Options, keyword) {
+				return i + 1
+			}
 		case k.Keyword != "":
 			if strings.EqualFold(k.Keyword, keyword) {
 				return i + 1

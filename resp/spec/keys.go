@@ -24,6 +24,9 @@ func Keys(dst []KeyPos, c *Command, args [][]byte) ([]KeyPos, bool) {
 			continue
 		}
 		r, ok := k.find(args)
+		if k.Unknown && c.CallKeys != nil {
+			return append(dst[:start], c.CallKeys(args)...), true
+		}
 		if !ok || k.Flags&Incomplete != 0 {
 			return dst[:start], c.Flags&NoMandatoryKeys != 0
 		}

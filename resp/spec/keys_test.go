@@ -26,6 +26,10 @@ func TestKeys(t *testing.T) {
 	migrate := &Command{Name: "MIGRATE", Keys: []KeySpec{KeyAt(3, RW), {Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1}}}
 	sub := &Command{Container: "OBJECT", Name: "ENCODING", Keys: []KeySpec{KeyAt(2, RO)}}
 	publish := &Command{Name: "SPUBLISH", Keys: []KeySpec{KeyAt(1, NotKey)}}
+	found := &Command{
+		Name: "FOUND", Keys: []KeySpec{KeyAt(1, RO), {Unknown: true}},
+		CallKeys: func([][]byte) []KeyPos { return []KeyPos{{Pos: 1}, {Pos: 3}} },
+	}
 	sort := &Command{Name: "SORT", Keys: []KeySpec{KeyAt(1, RO), {Unknown: true, Flags: Incomplete}}}
 	tests := []struct {
 		command    *Command
@@ -59,6 +63,7 @@ func TestKeys(t *testing.T) {
 		{sub, "OBJECT ENCODING a", "a"},
 		{publish, "SPUBLISH c m", ""},
 		{sort, "SORT a STORE b", "!"},
+		{found, "FOUND a x b", "a b"},
 	}
 	for _, tt := range tests {
 		args := split(tt.line)

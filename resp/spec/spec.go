@@ -37,6 +37,12 @@ type Command struct {
 	// CallFlags, of a command with a key that has VariableFlags, returns the
 	// flags of such a key in one call, whose words args are.
 	CallFlags func(args [][]byte) KeyFlags
+	// CallKeys, of a command with keys that Unknown stands for, returns all keys of one
+	// call, whose words args are.
+	CallKeys func(args [][]byte) []KeyPos
+	// CallPattern returns the place of the first option of one call that makes it read
+	// keys which only the data name (SORT's BY and GET), 0 where there is none. nil: never.
+	CallPattern func(args [][]byte) int
 	// Kind is set by the table that joins declarations and handlers: it says
 	// whether the command reads or writes keys.
 	Kind Kind
@@ -147,6 +153,9 @@ type KeySpec struct {
 	CountAt   int    // with KeyCount: where the count stands, relative to the begin
 	FirstKey  int    // with KeyCount: where the first key stands, relative to the begin
 	Unknown   bool   // neither can be said by this notation
+	// Options are, with Unknown, the words behind which such keys, or patterns of such,
+	// stand: for COMMAND DOCS.
+	Options []string
 }
 
 // OneKey is a single key as first argument.

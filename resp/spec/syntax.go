@@ -292,7 +292,7 @@ func joinNames(args []Argument, sep string) string {
 	return name
 }
 
-// tokenName names a pure token: its own word, or a name for a sign.
+// tokenName names a pure token: its own word, or another one where Redis has it.
 func tokenName(token string) string {
 	switch token {
 	case "*":
@@ -303,6 +303,8 @@ func tokenName(token string) string {
 		return "approximately"
 	case "$":
 		return "new_id"
+	case "ALPHA":
+		return "sorting" // as Redis calls it
 	case `""`:
 		return "empty_string"
 	}

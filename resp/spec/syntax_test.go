@@ -42,7 +42,7 @@ func TestParseSyntax(t *testing.T) {
 		{"[GET]", "get:pure-token=GET!optional"},
 		{"[EX seconds | KEEPTTL]", "seconds_or_keepttl:oneof!optional(seconds:integer=EX keepttl:pure-token=KEEPTTL)"},
 		{"[LIMIT offset count]", "offset_count:block=LIMIT!optional(offset:integer count:integer)"},
-		{"[BY pattern] [ALPHA]", "pattern:pattern=BY!optional alpha:pure-token=ALPHA!optional"},
+		{"[BY pattern] [ALPHA]", "pattern:pattern=BY!optional sorting:pure-token=ALPHA!optional"},
 		{"[GET pattern [GET pattern ...]]", "pattern:pattern=GET!optional!multiple!multiple_token"},
 		{"[WEIGHTS weight [weight ...]]", "weight:double=WEIGHTS!optional!multiple"},
 		{"[AGGREGATE <SUM | MIN>]", "sum_or_min:oneof=AGGREGATE!optional(sum:pure-token=SUM min:pure-token=MIN)"},

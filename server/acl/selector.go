@@ -433,7 +433,17 @@ func (s *selector) check(l *line) Denial {
 			return Denial{DeniedChannel, at}
 		}
 	}
+	if l.decl.CallPattern != nil && !s.readsAll() {
+		if at := l.decl.CallPattern(l.args); at > 0 {
+			return Denial{DeniedPattern, at}
+		}
+	}
 	return Denial{}
+}
+
+// readsAll is acl.c:ACLSelectorHasUnrestrictedKeyAccess (7.0), for reading.
+func (s *selector) readsAll() bool {
+	return s.allKeys || slices.ContainsFunc(s.keys, func(p keyPattern) bool { return p.text == "*" && p.may&mayRead != 0 })
 }
 
 func (s *selector) allowsFirstArg(l *line) bool {

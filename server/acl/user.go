@@ -202,25 +202,27 @@ func (u *User) Matches(password []byte) bool {
 // Reason says why something was refused; the order is Redis's.
 type Reason uint8
 
-// The reasons: none, the command itself, a key or a channel that it names, and, for
-// the log only, a wrong password.
+// The reasons: none, the command itself, a key or a channel that it names, for the log
+// only a wrong password, and an option that names keys by a pattern (SORT's BY and GET),
+// which only users have that may read all keys.
 const (
 	Allowed Reason = iota
 	DeniedCommand
 	DeniedKey
 	DeniedChannel
 	DeniedAuth
+	DeniedPattern
 )
 
 // String is the reason as ACL LOG has it.
 func (r Reason) String() string {
-	return [...]string{"", "command", "key", "channel", "auth"}[r]
+	return [...]string{"", "command", "key", "channel", "auth", "pattern"}[r]
 }
 
 // Denial says why a command line is refused; the zero value, that it is not.
 type Denial struct {
 	Reason Reason
-	Arg    int // the argument that is a key or channel out of the user's reach
+	Arg    int // the argument that is a key, channel or option out of the user's reach
 }
 
 // Check says whether the user may run a command line: one selector must allow all of
