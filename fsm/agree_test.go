@@ -166,9 +166,10 @@ func replyLen(data []byte) int {
 // generator makes batches of commands from the declarations' syntax.
 type generator struct {
 	*rand.Rand
-	now   int64
-	specs []*spec.Command
-	group spec.Group // of the command that is being made
+	now    int64
+	specs  []*spec.Command
+	group  spec.Group // of the command that is being made
+	byRank bool       // its ranges are of ranks
 }
 
 func newGenerator(seed uint64) *generator {
@@ -254,16 +255,15 @@ func (g *generator) command() entry.Command {
 		"PFSELFTEST": // and little time left for others
 		c = g.specs[g.IntN(len(g.specs))]
 	}
-	g.group = c.Group
+	g.group, g.byRank = c.Group, g.IntN(2) == 0
 	if c.Name == "SORT" || c.Name == "SORT_RO" {
-		g.group = spec.List
+		g.group = []spec.Group{spec.List, spec.SetGroup, spec.SortedSet}[g.IntN(3)]
 	}
 	var args [][]byte
 	if c.Container != "" {
 		args = append(args, []byte(c.Container))
 	}
 	args = append(args, []byte(c.Name))
-	g.group = c.Group
 	args = g.arguments(args, c.Arguments())
 	if g.IntN(50) == 0 {
 		args = append(args, g.value())
@@ -349,19 +349,25 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 		return append(args, []byte([]string{"u1", "u8", "i5", "i64", "u63"}[g.IntN(5)]))
 	case a.Name == "operation":
 		return append(args, []byte([]string{"AND", "OR", "XOR", "NOT"}[g.IntN(4)]))
-	case g.group == spec.SortedSet && (a.Name == "min" || a.Name == "max"):
-		end := []byte("[(-+"[g.IntN(4):][:1])
-		if end[0] == '[' || end[0] == '(' {
-			end = strconv.AppendInt(end, g.Int64N(40_000), 10)
-		}
-		return append(args, end)
-	case g.group == spec.SortedSet && (a.Name == "start" || a.Name == "stop"):
-		return append(args, strconv.AppendInt(nil, g.Int64N(40)-20, 10))
+	case g.group == spec.SortedSet && (a.Name == "min" || a.Name == "max" || a.Name == "start" || a.Name == "stop"):
+		return append(args, g.end())
 	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
 	}
 	return append(args, g.value())
+}
+
+// end is one end of a range of a sorted set; both of a command are mostly of a kind.
+func (g *generator) end() []byte {
+	if g.byRank {
+		return strconv.AppendInt(nil, g.Int64N(40)-20, 10)
+	}
+	end := []byte("[(-+"[g.IntN(4):][:1])
+	if end[0] == '[' || end[0] == '(' {
+		end = strconv.AppendInt(end, g.Int64N(40_000), 10)
+	}
+	return end
 }
 
 // key is one of a few, so that commands meet; some share a slot. Mostly it is one that
