@@ -125,6 +125,9 @@ func (l *Loader) small(part []byte) error {
 	var c dict.Cursor[dict.None]
 	for at := 0; at < len(part); {
 		member, score, next, err := pair(part, at)
+		if err == nil && score == 0 && math.Signbit(score) {
+			err = fmt.Errorf("small sorted set with a negative zero") // none is ever made
+		}
 		if err == nil {
 			err = l.follows(member, score, at == 0)
 		}

@@ -409,6 +409,7 @@ func FuzzLoader(f *testing.F) {
 		parts = append(parts, nil)
 		f.Add(parts[0], parts[1], parts[2])
 	}
+	f.Add([]byte{kindSmall}, []byte("\x010\b\x00\x00\x00\x00\x00\x00\x00\x80"), []byte{}) // a negative zero
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		l := NewLoader(kit)
 		for _, part := range [][]byte{a, b, c} {
