@@ -1,0 +1,124 @@
+package compat
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/raftkv/raftkv/resp"
+)
+
+// leftOut are the commands that are not compared, with the reason.
+var leftOut = map[string]string{
+	"debug":                   "looks into the process, and Redis refuses it to clients by default",
+	"debug|jmap":              "as DEBUG",
+	"debug|object":            "as DEBUG",
+	"debug|sleep":             "as DEBUG",
+	"debug|set-active-expire": "as DEBUG",
+	"migrate":                 "needs another server",
+	"restore-asking":          "is RESTORE",
+	"object|help":             "lists the subcommands there are, in our own words",
+	"memory|help":             "as OBJECT HELP",
+	"xinfo|help":              "as OBJECT HELP",
+	"xgroup|help":             "as OBJECT HELP",
+	"pfdebug":                 "looks into the representation, which Redis changes as it counts",
+	"pfselftest":              "looks at no key, and takes a second",
+}
+
+// rule says how far the replies of some commands may differ.
+type rule struct {
+	commands string // their full names, separated by spaces
+	why      string
+	same     func(x *exchange, ours, theirs resp.Value) bool
+}
+
+// rules are all there are: every other reply is the same, byte by byte.
+var rules = []rule{
+	{"ttl expiretime", "the clock goes on between the two runs of a command", within(2)},
+	{"pttl pexpiretime", "the same, in milliseconds", within(3000)},
+	{"object|idletime", "is 0 here, as a read changes nothing; Redis has a clock for it that may even seem to go back", integers},
+	{"object|refcount", "what Redis shares follows from the history", integers},
+	{"memory|usage", "memory is laid out otherwise; Redis shows it of keys whose time has come, too", func(x *exchange, a, b resp.Value) bool {
+		return b.Kind == resp.KindInt && (a.Kind == resp.KindInt || a.IsNull())
+	}},
+	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them, as the look at the state does", func(x *exchange, a, b resp.Value) bool {
+		return integers(x, a, b) && a.Int <= b.Int && !x.check
+	}},
+	{"object|encoding", "of strings: a function of the content here, in Redis of the history, too", sameEncoding},
+	{"keys", "the order is a hash table's", sameMembers},
+	{"sunion sinter sdiff", "the order is a hash table's", sameMembers},
+	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable},
+	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }},
+	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks},
+	{"spop", "chance: as many; what either took away is put to rights", samePops},
+	{"scan hscan sscan zscan", "cursors and order are a hash table's: what whole walks find is the same", sameWalk},
+	{"xpending xinfo|consumers xinfo|stream", "the clock goes on: idle and delivery times", sameStream},
+}
+
+// same says whether the replies are as equal as they can be.
+func (x *exchange) same() bool {
+	name := fullName(x.player.rig, x.args)
+	if name == "spop" { // the sets may differ where the replies don't: of two equal pops
+		return x.matches(name)
+	}
+	return bytes.Equal(x.ours, x.theirs) || x.matches(name)
+}
+
+func (x *exchange) matches(name string) bool {
+	for i := range rules {
+		if !slices.Contains(strings.Fields(rules[i].commands), name) {
+			continue
+		}
+		ours, err := resp.Parse(x.ours)
+		theirs, err2 := resp.Parse(x.theirs)
+		if err != nil || err2 != nil {
+			return false
+		}
+		if ours.Err() != nil || theirs.Err() != nil {
+			return bytes.Equal(x.ours, x.theirs)
+		}
+		return rules[i].same(x, ours, theirs)
+	}
+	return false
+}
+
+// within is for numbers that are near each other, but for -1 and -2, which are none.
+func within(n int64) func(*exchange, resp.Value, resp.Value) bool {
+	return func(_ *exchange, a, b resp.Value) bool {
+		return a.Kind == resp.KindInt && b.Kind == resp.KindInt && a.Int >= 0 && b.Int >= 0 && max(a.Int-b.Int, b.Int-a.Int) <= n
+	}
+}
+
+func integers(_ *exchange, a, b resp.Value) bool {
+	return a.Kind == resp.KindInt && b.Kind == resp.KindInt
+}
+
+func sameEncoding(_ *exchange, a, b resp.Value) bool {
+	ofStrings := []string{"int", "embstr", "raw"}
+	return a.Kind == b.Kind && slices.Contains(ofStrings, a.Text()) && slices.Contains(ofStrings, b.Text())
+}
+
+// parts are the elements of a reply, sorted, of pairs in one array or map the pairs.
+func parts(v resp.Value, pairs bool) []string {
+	var all []string
+	for i := 0; i < len(v.Elems); i++ {
+		b := v.Elems[i].Append(nil)
+		if pairs && i+1 < len(v.Elems) {
+			i++
+			b = v.Elems[i].Append(b)
+		}
+		all = append(all, string(b))
+	}
+	slices.Sort(all)
+	return all
+}
+
+func sameMembers(_ *exchange, a, b resp.Value) bool {
+	return a.Kind == b.Kind && slices.Equal(parts(a, false), parts(b, false))
+}
+
+func sameTable(x *exchange, a, b resp.Value) bool {
+	pairs := strings.EqualFold(string(x.args[0]), "HGETALL")
+	return x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() == "hashtable" &&
+		a.Kind == b.Kind && slices.Equal(parts(a, pairs), parts(b, pairs))
+}
