@@ -38,9 +38,13 @@ var rooms = []room{
 	{"server/acl", []string{"resp/spec", "fsm/glob"}},                                      // key and channel patterns are Redis's globs
 	{"server/*", []string{"resp", "resp/spec", "fsm/system"}},
 	{"cmd/server", []string{"server/**", "cluster/**", "fsm"}},
-	// The script corpus has a runner that is a Machine in memory, and reads and prints replies.
-	{"tests/scripts", []string{"tests/**", "fsm", "fsm/entry", "resp"}},
+	// The script corpus and the comparison with Redis read and print replies; what both run against
+	// has a Machine in memory, and the commands to compare are made from its declarations.
+	{"tests/scripts", []string{"tests/**", "resp"}},
 	{"tests/scripts/golden", []string{"resp"}},
+	{"tests/peer", []string{"fsm", "fsm/entry", "fsm/system", "resp", "resp/spec"}},
+	{"tests/compat", []string{"tests/**", "resp", "resp/spec"}},
+	{"tests/compat/gen", []string{"resp/spec"}},
 	{"tests/**", []string{"tests/**"}},
 }
 

@@ -28,6 +28,7 @@ type Result struct {
 	Checks    int            // looks at the state
 	Sequences int            // those were in
 	Ran       map[string]int // by command: how often without an error
+	Rarely    []string       // commands that ran without an error in fewer than one of 20,000
 	LeftOut   []string       // commands that were not made: the real Redis has none, or see rules.go
 	Differing map[string]int // by command: how many sequences ended with it
 }
@@ -85,18 +86,7 @@ func (r *rig) close() {
 }
 
 func (r *rig) run(o Options) (*Result, error) {
-	r.gen = gen.New(o.Seed, r.specs, func(command, token string) bool {
-		if token != "" {
-			return r.known.tokens[command][strings.ToUpper(token)]
-		}
-		if why := leftOut[command]; why != "" || !r.known.commands[command] {
-			r.result.LeftOut = append(r.result.LeftOut, command)
-			return false
-		}
-		return true
-	})
-	r.gen.Now, r.gen.Long = time.Now().UnixMilli(), true
-	if err := r.gen.Only(o.Only); err != nil {
+	if err := r.generator(o); err != nil {
 		return nil, err
 	}
 	for n := uint64(0); r.result.Commands < o.Commands && len(r.result.Differing) < o.Most; n++ {
@@ -116,7 +106,28 @@ func (r *rig) run(o Options) (*Result, error) {
 			}
 		}
 	}
+	for _, c := range r.gen.Commands() {
+		if name := c.FullName(); r.result.Ran[name] < 1+r.result.Commands/20_000 {
+			r.result.Rarely = append(r.result.Rarely, fmt.Sprintf("%s (%d)", name, r.result.Ran[name]))
+		}
+	}
 	return &r.result, nil
+}
+
+// generator makes the generator, of what the real Redis has.
+func (r *rig) generator(o Options) error {
+	r.gen = gen.New(o.Seed, r.specs, func(command, token string) bool {
+		if token != "" {
+			return r.known.tokens[command][strings.ToUpper(token)]
+		}
+		if leftOut[command] != "" || !r.known.commands[command] {
+			r.result.LeftOut = append(r.result.LeftOut, command)
+			return false
+		}
+		return true
+	})
+	r.gen.Now, r.gen.Long = time.Now().UnixMilli(), true
+	return r.gen.Only(o.Only)
 }
 
 // sequence is what runs from empty databases on.
@@ -227,8 +238,18 @@ func (r *Result) Summary() string {
 		names = append(names, fmt.Sprintf("%s (%d)", name, n))
 	}
 	slices.Sort(names)
-	text := fmt.Sprintf("%d commands and %d looks at the state in %d sequences, %d different commands without an error; left out: %s\n",
-		r.Commands, r.Checks, r.Sequences, len(r.Ran), strings.Join(r.LeftOut, ", "))
+	good := 0
+	for _, n := range r.Ran {
+		good += n
+	}
+	text := fmt.Sprintf("%d commands and %d looks at the state in %d sequences; %d commands without an error, of %d names\n",
+		r.Commands, r.Checks, r.Sequences, good, len(r.Ran))
+	if len(r.LeftOut) > 0 {
+		text += "left out: " + strings.Join(r.LeftOut, ", ") + "\n"
+	}
+	if len(r.Rarely) > 0 {
+		text += "rarely without an error: " + strings.Join(r.Rarely, ", ") + "\n"
+	}
 	if len(names) > 0 {
 		return text + "DIFFERENT: " + strings.Join(names, ", ") + "\n"
 	}
