@@ -25,7 +25,8 @@ var rooms = []room{
 	{"fsm/entry", nil},
 	{"fsm/system", []string{"fsm/entry"}}, // proposals are made of commands
 	{"fsm/keyspace", with(structures, "fsm/dict", "resp")},
-	{"fsm/commands", with(structures, "fsm/keyspace", "resp", "resp/spec")},
+	{"fsm/rdb", nil},
+	{"fsm/commands", with(structures, "fsm/keyspace", "fsm/rdb", "resp", "resp/spec")},
 	{"fsm/script", []string{"fsm/keyspace", "resp", "resp/spec"}},
 	{"fsm/snapshot", with(structures, "fsm/keyspace", "fsm/system")},
 	{"fsm", []string{"fsm/*", "resp", "resp/spec"}},
@@ -43,7 +44,7 @@ var rooms = []room{
 	{"tests/scripts", []string{"tests/**", "resp"}},
 	{"tests/scripts/golden", []string{"resp"}},
 	{"tests/peer", []string{"fsm", "fsm/entry", "fsm/system", "resp", "resp/spec"}},
-	{"tests/compat", []string{"tests/**", "resp", "resp/spec"}},
+	{"tests/compat", []string{"tests/**", "fsm/rdb", "resp", "resp/spec"}},
 	{"tests/compat/gen", []string{"resp/spec"}},
 	{"tests/**", []string{"tests/**"}},
 }

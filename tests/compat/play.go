@@ -121,7 +121,25 @@ func (p *player) exchange(x *exchange) (err error) {
 		x.ours = p.distort(x.args, x.ours)
 	}
 	p.count(x)
+	if strings.EqualFold(string(x.args[0]), "DUMP") && len(x.theirs) > 0 && x.theirs[0] == '$' {
+		p.keepDump(x.ours)
+		p.keepDump(x.theirs)
+	}
 	return nil
+}
+
+// keepDump gives the generator a payload for RESTORE.
+func (p *player) keepDump(reply []byte) {
+	const most, longest = 64, 4096
+	v, err := resp.Parse(reply)
+	if err != nil || v.Kind != resp.KindBulk || len(v.Str) > longest {
+		return
+	}
+	if g := p.gen; len(g.Dumps) < most {
+		g.Dumps = append(g.Dumps, v.Str)
+	} else {
+		g.Dumps[p.result.Commands%most] = v.Str
+	}
 }
 
 func (p *player) count(x *exchange) {
@@ -253,7 +271,7 @@ func (p *player) checkState() (*difference, error) {
 				steps = append(steps, step{args: args, check: true})
 			}
 		}
-		steps = append(steps, step{args: words("DBSIZE"), check: true})
+		steps = append(steps, step{args: words("KEYS", "*"), check: true})
 		for len(steps) > 0 {
 			n := segment(steps)
 			if d, err := p.segment(steps[:n], 0); d != nil || err != nil {

@@ -2,9 +2,11 @@ package compat
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/raftkv/raftkv/fsm/rdb"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -40,9 +42,10 @@ var rules = []rule{
 	{"object|refcount", "what Redis shares follows from the history", integers},
 	{"object|encoding", "of strings: a function of the content here, in Redis of the history, too", sameEncoding},
 	{"memory|usage", "memory is laid out otherwise; Redis shows it of keys whose time has come, too", sameUsage},
-	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them, as the look at the state does", sameCount},
+	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them", sameCount},
 	{"keys sunion sinter sdiff", "the order is a hash table's", sameMembers},
 	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable},
+	{"dump", "the order is a hash table's, where it is one: both hold the same", sameDump},
 	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }},
 	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks},
 	{"spop", "chance: as many; what either took away is put to rights", samePops},
@@ -99,7 +102,7 @@ func sameUsage(_ *exchange, a, b resp.Value) bool {
 }
 
 func sameCount(x *exchange, a, b resp.Value) bool {
-	return integers(x, a, b) && a.Int <= b.Int && !x.check
+	return integers(x, a, b) && a.Int <= b.Int
 }
 
 func sameEncoding(_ *exchange, a, b resp.Value) bool {
@@ -130,4 +133,39 @@ func sameTable(x *exchange, a, b resp.Value) bool {
 	pairs := strings.EqualFold(string(x.args[0]), "HGETALL")
 	return x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() == "hashtable" &&
 		a.Kind == b.Kind && slices.Equal(parts(a, pairs), parts(b, pairs))
+}
+
+// sameDump compares what two payloads hold. That each end takes the other's is seen by
+// RESTOREs that are made of them.
+func sameDump(x *exchange, a, b resp.Value) bool {
+	if a.Kind != b.Kind || a.Kind != resp.KindBulk || rdb.Check(a.Str) != nil || rdb.Check(b.Str) != nil {
+		return false
+	}
+	ours, err := rdb.Decode(a.Str, resp.MaxBulk)
+	theirs, err2 := rdb.Decode(b.Str, resp.MaxBulk)
+	if err != nil || err2 != nil || ours.Kind != theirs.Kind || len(ours.Items) != len(theirs.Items) {
+		return false
+	}
+	switch ours.Kind {
+	case rdb.Hash, rdb.Set, rdb.ZSet:
+		return x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() == "hashtable" && slices.Equal(memberTexts(ours), memberTexts(theirs))
+	}
+	return false
+}
+
+// memberTexts are the members, sorted, with what belongs to each.
+func memberTexts(o *rdb.Object) (all []string) {
+	for i := 0; i < len(o.Items); i++ {
+		text := fmt.Sprintf("%q", o.Items[i])
+		switch o.Kind {
+		case rdb.Hash:
+			i++
+			text += fmt.Sprintf(" %q", o.Items[i])
+		case rdb.ZSet:
+			text += fmt.Sprint(" ", o.Scores[i])
+		}
+		all = append(all, text)
+	}
+	slices.Sort(all)
+	return all
 }

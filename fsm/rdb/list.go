@@ -1,0 +1,62 @@
+package rdb
+
+// The two kinds of nodes of a list.
+const (
+	nodePlain  = 1 // an element that is a node by itself
+	nodePacked = 2
+)
+
+// nodeMax is how long the listpack of a node is, at most, if it has several elements: Redis's
+// default of list-max-listpack-size.
+const nodeMax = 8192
+
+// AppendList appends the payload of a list, whose elements each calls fn with in order.
+func AppendList(dst []byte, each func(fn func(element []byte) bool)) []byte {
+	start := len(dst)
+	var body []byte
+	nodes := 0
+	var l listpack
+	flush := func() {
+		if l.n > 0 {
+			body = appendString(append(body, nodePacked), l.bytes())
+			nodes, l = nodes+1, listpack{}
+		}
+	}
+	each(func(element []byte) bool {
+		if l.size()+len(element)+11 > nodeMax {
+			flush()
+		}
+		l.add(element)
+		return true
+	})
+	flush()
+	dst = append(appendLength(append(dst, formQuicklist2), nodes), body...)
+	return append(dst[:start], seal(dst[start:], Version)...)
+}
+
+func (r *reader) list(form byte, o *Object) {
+	switch form {
+	case formList:
+		o.Items = r.strings(1)
+	case formListZiplist:
+		o.Items = r.ziplist(nil)
+	case formQuicklist:
+		for range r.count(1) {
+			o.Items = r.ziplist(o.Items)
+		}
+	case formQuicklist2:
+		for range r.count(2) {
+			switch r.length() {
+			case nodePlain:
+				o.Items = append(o.Items, r.string())
+			case nodePacked:
+				o.Items = r.listpack(o.Items)
+			default:
+				r.bad = true
+			}
+			if r.bad {
+				return
+			}
+		}
+	}
+}
