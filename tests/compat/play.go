@@ -26,6 +26,8 @@ type player struct {
 	db    int
 	now   int64
 	log   []exchange
+	// sorted says that SORT has run, parted that the rest does not count.
+	sorted, parted bool
 }
 
 // play runs a sequence up to the first difference; nil where there is none.
@@ -36,7 +38,7 @@ func (r *rig) play(s *sequence) (*difference, error) {
 	}
 	for steps := s.steps; len(steps) > 0; {
 		n := segment(steps)
-		if d, err := p.segment(steps[:n], s.reload); d != nil || err != nil {
+		if d, err := p.segment(steps[:n], s.reload); d != nil || err != nil || p.parted {
 			return d, err
 		}
 		steps = steps[n:]
@@ -87,15 +89,28 @@ func (p *player) segment(steps []step, reload int) (*difference, error) {
 		}
 		x := exchange{step: st, player: p}
 		if err := p.exchange(&x); err != nil {
-			return nil, fmt.Errorf("%q: %w", st.args, err)
+			return nil, fmt.Errorf("%w, at %.100q of %s", err, st.args, lines(steps))
 		}
 		p.log = append(p.log, x)
-		if !x.same() {
+		switch x.compare() {
+		case part:
+			p.parted = true
+			return nil, p.drain(steps[i+1:])
+		case differs:
 			d := &difference{name: fullName(p.rig, st.args), ours: x.ours, theirs: x.theirs, log: p.log}
 			return d, p.drain(steps[i+1:])
 		}
 	}
 	return nil, nil
+}
+
+// lines are the command lines of steps, long ones cut off.
+func lines(steps []step) (text string) {
+	for _, st := range steps {
+		line := commandLine(st.args)
+		text += "\n" + line[:min(len(line), 200)]
+	}
+	return text
 }
 
 // drain takes the replies that nobody wants.
@@ -121,6 +136,7 @@ func (p *player) exchange(x *exchange) (err error) {
 		x.ours = p.distort(x.args, x.ours)
 	}
 	p.count(x)
+	p.sorted = p.sorted || strings.HasPrefix(strings.ToUpper(string(x.args[0])), "SORT")
 	if strings.EqualFold(string(x.args[0]), "DUMP") && len(x.theirs) > 0 && x.theirs[0] == '$' {
 		p.keepDump(x.ours)
 		p.keepDump(x.theirs)
@@ -274,7 +290,7 @@ func (p *player) checkState() (*difference, error) {
 		steps = append(steps, step{args: words("KEYS", "*"), check: true})
 		for len(steps) > 0 {
 			n := segment(steps)
-			if d, err := p.segment(steps[:n], 0); d != nil || err != nil {
+			if d, err := p.segment(steps[:n], 0); d != nil || err != nil || p.parted {
 				return d, err
 			}
 			steps = steps[n:]

@@ -40,16 +40,17 @@ var rules = []rule{
 	{"pttl pexpiretime", "the same, in milliseconds", within(3000)},
 	{"object|idletime", "is 0 here, as a read changes nothing; Redis has a clock for it that may even seem to go back", integers},
 	{"object|refcount", "what Redis shares follows from the history", integers},
-	{"object|encoding", "of strings: a function of the content here, in Redis of the history, too", sameEncoding},
+	{"object|encoding", "of strings: a function of the content here, in Redis of the history, too; SORT, a read, makes a sorted set a large one there", sameEncoding},
 	{"memory|usage", "memory is laid out otherwise; Redis shows it of keys whose time has come, too", sameUsage},
 	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them", sameCount},
 	{"keys sunion sinter sdiff", "the order is a hash table's", sameMembers},
 	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable},
-	{"dump", "the order is a hash table's, where it is one: both hold the same", sameDump},
+	{"dump", "the order is a hash table's, where it is one, and lists are cut into nodes otherwise: both hold the same", sameDump},
 	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }},
 	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks},
 	{"spop", "chance: as many; what either took away is put to rights", samePops},
 	{"scan hscan sscan zscan", "cursors and order are a hash table's: what whole walks find is the same", sameWalk},
+	{"sort sort_ro", "the order is a hash table's, where a set is not to be sorted", sameSort},
 	{"xpending xinfo|consumers xinfo|stream", "the clock goes on: idle and delivery times", sameStream},
 }
 
@@ -59,13 +60,45 @@ func takesMore(name string, args [][]byte, theirs []byte) bool {
 	return (name == "zrank" || name == "zrevrank") && len(args) > 3 && bytes.Contains(theirs, []byte("wrong number of arguments"))
 }
 
-// same says whether the replies are as equal as they can be.
-func (x *exchange) same() bool {
+// parting are the commands whose replies say nothing where Redis leaves them open. What
+// is stored may be another thing from then on, so the sequence ends there.
+var parting = []struct {
+	commands string
+	why      string
+	open     func(x *exchange) bool
+}{
+	{"zrangebylex zrevrangebylex zremrangebylex zlexcount zrange zrangestore", "an order of members is defined for equal scores only", unequalScores},
+	{"sort sort_ro", "what sorts equal by texts of other keys has no order in Redis", sortsTexts},
+	{"sort sort_ro", "Redis takes an earlier number that was too large for a mistake of this command's (it never resets errno)", staleErrno},
+}
+
+// verdict is what comes of a comparison.
+type verdict int
+
+const (
+	same verdict = iota
+	differs
+	part // the replies may differ, and the states with them
+)
+
+// compare says whether the replies are as equal as they can be.
+func (x *exchange) compare() verdict {
 	name := fullName(x.player.rig, x.args)
-	if name == "spop" { // the sets may differ where the replies don't: of two equal pops
-		return x.matches(name)
+	switch {
+	case name == "spop": // the sets may differ where the replies don't: of two equal pops
+		if x.matches(name) {
+			return same
+		}
+		return differs
+	case bytes.Equal(x.ours, x.theirs), takesMore(name, x.args, x.theirs), x.matches(name):
+		return same
 	}
-	return bytes.Equal(x.ours, x.theirs) || takesMore(name, x.args, x.theirs) || x.matches(name)
+	for i := range parting {
+		if slices.Contains(strings.Fields(parting[i].commands), name) && parting[i].open(x) {
+			return part
+		}
+	}
+	return differs
 }
 
 func (x *exchange) matches(name string) bool {
@@ -84,6 +117,36 @@ func (x *exchange) matches(name string) bool {
 		return rules[i].same(x, ours, theirs)
 	}
 	return false
+}
+
+func sortsTexts(x *exchange) bool {
+	has := func(word string) bool {
+		return slices.ContainsFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), word) })
+	}
+	return has("BY") && has("ALPHA") && len(x.ours) > 0 && len(x.theirs) > 0 && x.ours[0] == x.theirs[0]
+}
+
+func staleErrno(x *exchange) bool {
+	return string(x.theirs) == "-ERR One or more scores can't be converted into double\r\n"
+}
+
+// unequalScores says whether a command asks for an order of members where not all scores
+// are the same. Where it has changed the set already, that cannot be seen any more.
+func unequalScores(x *exchange) bool {
+	name := strings.ToUpper(string(x.args[0]))
+	key := 1
+	if name == "ZRANGESTORE" {
+		key = 2
+	}
+	byLex := slices.ContainsFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), "BYLEX") })
+	if strings.HasPrefix(name, "ZRANGE") && name != "ZRANGEBYLEX" && !byLex || key >= len(x.args) {
+		return false
+	}
+	if name == "ZREMRANGEBYLEX" {
+		return true
+	}
+	all := x.player.tell("ZRANGE", string(x.args[key]), "0", "-1", "WITHSCORES").Elems
+	return len(all) > 0 && all[0].Elems[1].Double != all[len(all)-1].Elems[1].Double
 }
 
 // within is for numbers that are near each other, but for -1 and -2, which are none.
@@ -105,8 +168,11 @@ func sameCount(x *exchange, a, b resp.Value) bool {
 	return integers(x, a, b) && a.Int <= b.Int
 }
 
-func sameEncoding(_ *exchange, a, b resp.Value) bool {
+func sameEncoding(x *exchange, a, b resp.Value) bool {
 	ofStrings := []string{"int", "embstr", "raw"}
+	if x.player.sorted && a.Text() == "listpack" && b.Text() == "skiplist" {
+		return true
+	}
 	return a.Kind == b.Kind && slices.Contains(ofStrings, a.Text()) && slices.Contains(ofStrings, b.Text())
 }
 
@@ -148,9 +214,25 @@ func sameDump(x *exchange, a, b resp.Value) bool {
 	}
 	switch ours.Kind {
 	case rdb.Hash, rdb.Set, rdb.ZSet:
-		return x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() == "hashtable" && slices.Equal(memberTexts(ours), memberTexts(theirs))
+		table := x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() == "hashtable"
+		return (table || x.player.sorted && ours.Kind == rdb.ZSet) && slices.Equal(memberTexts(ours), memberTexts(theirs))
+	case rdb.List:
+		return slices.EqualFunc(ours.Items, theirs.Items, bytes.Equal) // cut into nodes otherwise
 	}
 	return false
+}
+
+// sameSort compares what SORT shows of a set as it lies there.
+func sameSort(x *exchange, a, b resp.Value) bool {
+	by := slices.IndexFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), "BY") })
+	if by < 0 || by+1 >= len(x.args) || bytes.Contains(x.args[by+1], []byte("*")) ||
+		x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() != "hashtable" {
+		return false
+	}
+	if slices.ContainsFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), "LIMIT") }) {
+		return len(a.Elems) == len(b.Elems)
+	}
+	return sameMembers(x, a, b)
 }
 
 // memberTexts are the members, sorted, with what belongs to each.

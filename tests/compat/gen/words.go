@@ -149,11 +149,16 @@ func (g *Generator) any() []byte {
 	return []byte(g.member())
 }
 
-// odd is a word that is at the edge of what something takes.
+// odd is a word that is at the edge of what something takes, but of nothing that would
+// make or answer gigabytes.
 func (g *Generator) odd() []byte {
-	return []byte(g.pick("", "-1", "0", "-0", "+1", "01", " 1", "1 ", "1.5", "1e3", "0x10", "nan", "inf", "-inf", "abc", "-", "+", "(", "[", "*", "$", "\x00", "\xff",
+	word := g.pick("", "-1", "0", "-0", "+1", "01", " 1", "1 ", "1.5", "1e3", "0x10", "nan", "inf", "-inf", "abc", "-", "+", "(", "[", "*", "$", "\x00", "\xff",
 		"2147483647", "2147483648", "-2147483649", "4294967296", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-		"18446744073709551615", "18446744073709551616", "1-1", "0-0", "1-", "1e400", "NX", "COUNT"))
+		"18446744073709551615", "18446744073709551616", "1-1", "0-0", "1-", "1e400", "NX", "COUNT")
+	if strings.HasPrefix(strings.TrimPrefix(word, "-"), "21474836") && (g.group == spec.Bitmap || g.group == spec.String || strings.Contains(g.name, "rand")) {
+		return []byte("abc")
+	}
+	return []byte(word)
 }
 
 // member is one of few, of all lengths that matter.
