@@ -6,13 +6,22 @@ const (
 	nodePacked = 2
 )
 
-// nodeMax is how long the listpack of a node is, at most, if it has several elements: Redis's
-// default of list-max-listpack-size.
-const nodeMax = 8192
+// nodeSizes are how long the listpack of a node is, at most, if it has several elements,
+// by list-max-listpack-size if that is below 0. Where it is not, it is the most elements
+// of a node, in up to safeSize bytes. Source: redis/src/quicklist.c.
+var nodeSizes = [...]int{4096, 8192, 16384, 32768, 65536}
 
-// AppendList appends the payload of a list, whose elements each calls fn with in order.
-func AppendList(dst []byte, each func(fn func(element []byte) bool)) []byte {
+const safeSize = 8192
+
+// AppendList appends the payload of a list, whose elements each calls fn with in order;
+// node is list-max-listpack-size.
+func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) []byte {
+	const overhead = 8 // what an element takes beside its bytes, about
 	start := len(dst)
+	size, most := safeSize, max(node, 1)
+	if node < 0 {
+		size, most = nodeSizes[min(-node, len(nodeSizes))-1], packMany
+	}
 	var body []byte
 	nodes := 0
 	var l listpack
@@ -23,7 +32,7 @@ func AppendList(dst []byte, each func(fn func(element []byte) bool)) []byte {
 		}
 	}
 	each(func(element []byte) bool {
-		if l.size()+len(element)+11 > nodeMax {
+		if l.n >= most || l.size()+len(element)+overhead > size {
 			flush()
 		}
 		l.add(element)

@@ -108,7 +108,7 @@ func timed(each Pairs, expiry func(field []byte) int64) Timed {
 
 func TestListsAndSets(t *testing.T) {
 	items := texts()
-	o := roundTrip(t, AppendList(nil, func(fn func([]byte) bool) {
+	o := roundTrip(t, AppendList(nil, -2, func(fn func([]byte) bool) {
 		for _, item := range items {
 			fn(item)
 		}
@@ -217,7 +217,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(body(AppendHash(nil, true, 20, pairs)))
 	f.Add(body(AppendHash(nil, false, 20, pairs)))
 	f.Add(body(AppendTimedHash(nil, 20, timed(pairs, func(b []byte) int64 { return int64(len(b)) }))))
-	f.Add(body(AppendList(nil, func(fn func([]byte) bool) {
+	f.Add(body(AppendList(nil, -2, func(fn func([]byte) bool) {
 		for _, item := range items {
 			fn(item)
 		}
@@ -239,7 +239,7 @@ func FuzzDecode(f *testing.F) {
 		case String:
 			payload = AppendString(nil, o.Items[0])
 		case List:
-			payload = AppendList(nil, each)
+			payload = AppendList(nil, -2, each)
 		case Set:
 			payload = AppendSet(nil, false, len(o.Items), each)
 		case Hash:
