@@ -13,6 +13,8 @@ WRITERS ?= 8
 DURATION ?= 4m
 NODES ?= 3
 SEED ?= 0
+# How many commands make compat runs; SEED decides them, too, and ONLY is a group or a command there.
+COMMANDS ?= 1000000
 # Which parts make bench measures (all), small sizes for development (1), systems that take no
 # part, and where the servers' data goes: a disk, not memory.
 ONLY ?=
@@ -26,7 +28,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill powerloss limits security chaos bench cover docs clean redis strace peers left-out
+.PHONY: help build run test race lint fuzz kill powerloss limits security chaos bench compat cover docs clean redis strace peers left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +76,9 @@ limits: ## try to break every limit with the sizes of a stranger who means it, a
 
 security: ## try to get in, as a stranger and as a user who may do little, and print what came of it
 	$(GO) test -count=1 -timeout 30m -v ./tests/security
+
+compat: redis ## run COMMANDS (1000000) random commands here and on a real Redis and compare all replies; SEED=n ONLY=hash
+	$(GO) run ./tests/compat/run -commands $(COMMANDS) -seed $(SEED) -only "$(ONLY)"
 
 powerloss: ROUNDS = 20
 powerloss: ## cut the power of one and of three nodes ROUNDS (20) times under load and count what was lost (root)

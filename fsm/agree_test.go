@@ -239,6 +239,9 @@ func (g *generator) system() entry.Proposal {
 		cmd = system.TokenAdd(system.Token{Hash: token, Expires: at + 50}, at)
 	case 5:
 		cmd = system.MemberAdmit(system.Member{ID: id, Raft: "h:1", Dir: strconv.Itoa(g.IntN(3))}, token, at)
+	case 7:
+		s := system.Settings()[g.IntN(len(system.Settings()))]
+		cmd = system.SettingsSet(system.Value{Name: s.Name, N: g.Int64N(80) - 4}) // below 0 most are refused
 	case 6:
 		if g.IntN(8) == 0 {
 			cmd = system.TokensOff()
@@ -429,7 +432,7 @@ func TestGeneratorReaches(t *testing.T) {
 		missed = append(missed, c.FullName())
 	}
 	good, all := 0, 0
-	for i := range 5000 {
+	for i := range 8000 {
 		b := g.batch(m)
 		ws := make([]*resp.Writer, len(b.Proposals))
 		for j := range ws {

@@ -176,6 +176,9 @@ func (a *applier) systemCommand(args [][]byte, w *resp.Writer) {
 		w.Error(resp.Error("ERR " + err.Error()))
 		return
 	}
+	if otherSettings(next, a.system) {
+		a.m.keys.SetLimits(limits(next))
+	}
 	if next.Version() != a.system.Version() {
 		a.txn = nil // it tells the old one
 	}
@@ -190,6 +193,7 @@ func (a *applier) found(next *system.State) error {
 		return fmt.Errorf("a cluster cannot be founded on keys that are there already")
 	}
 	a.m.keys = keyspace.New(next.HashKey())
+	a.m.keys.SetLimits(limits(next))
 	a.m.ahead.drop() // places in the old one
 	a.txn = nil
 	return nil

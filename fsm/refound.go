@@ -9,7 +9,7 @@ import (
 )
 
 // Refound makes the state that of a new cluster with these members: same keys,
-// versions, users, position and clock. The places of the keys follow from the cluster's
+// versions, users, settings, position and clock. The places of the keys follow from the cluster's
 // UUID, so they all move. Ids that were used in the old cluster can be used again, and
 // its join tokens no more; that joining needs one stays.
 func (m *Machine) Refound(uuid string, members []system.Member) error {
@@ -20,6 +20,9 @@ func (m *Machine) Refound(uuid string, members []system.Member) error {
 	if err == nil {
 		state, err = state.WithUsers(before.system.Users())
 	}
+	if err == nil {
+		state, err = state.WithSettings(before.system.Changed())
+	}
 	if _, required := before.system.Tokens(); err == nil && required {
 		state, err = state.WithTokens(nil, true)
 	}
@@ -27,6 +30,7 @@ func (m *Machine) Refound(uuid string, members []system.Member) error {
 		return err
 	}
 	keys, old := keyspace.New(state.HashKey()), m.keys.Snapshot()
+	keys.SetLimits(limits(state))
 	keys.SetCounter(old.Counter())
 	for _, db := range old.Databases() {
 		err := old.Each(db, func(it keyspace.Item) (err error) {

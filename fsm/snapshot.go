@@ -80,6 +80,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.keys = loaded.Space
+	m.keys.SetLimits(limits(loaded.System))
 	m.publish(Position{Index: loaded.Index, Term: loaded.Term}, loaded.Now, loaded.System)
 	return nil
 }

@@ -101,6 +101,12 @@ const (
 	ErrNumKeys         Error = "ERR numkeys should be greater than 0"
 	ErrTooManyKeys     Error = "ERR Number of keys can't be greater than number of args"
 	ErrLimitNegative   Error = "ERR LIMIT can't be negative"
+	ErrBusyKey         Error = "BUSYKEY Target key name already exists."
+	ErrRestoreTTL      Error = "ERR Invalid TTL value, must be >= 0"
+	ErrRestoreIdle     Error = "ERR Invalid IDLETIME value, must be >= 0"
+	ErrRestoreFreq     Error = "ERR Invalid FREQ value, must be >= 0 and <= 255"
+	ErrPayload         Error = "ERR DUMP payload version or checksum are wrong"
+	ErrBadFormat       Error = "ERR Bad data format"
 )
 
 // The error texts of sorted sets.

@@ -92,10 +92,14 @@ func (w *Writer) Simple(s string) {
 // OK writes +OK.
 func (w *Writer) OK() { w.Simple("OK") }
 
-// Error writes an error reply. CR and LF in it become spaces, as in Redis.
+// Error writes an error reply. CR and LF in it become spaces, and those at its end go, as
+// in Redis.
 func (w *Writer) Error(e Error) {
 	if w == nil {
 		return
+	}
+	for len(e) > 0 && (e[len(e)-1] == '\r' || e[len(e)-1] == '\n') {
+		e = e[:len(e)-1]
 	}
 	w.buf = append(w.buf, '-')
 	for i := 0; i < len(e); i++ {

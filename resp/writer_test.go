@@ -13,6 +13,7 @@ func TestWriter(t *testing.T) {
 	}{
 		{"simple", func(w *Writer) { w.OK() }, "+OK\r\n", "+OK\r\n"},
 		{"error", func(w *Writer) { w.Error("ERR a\r\nb") }, "-ERR a  b\r\n", "-ERR a  b\r\n"},
+		{"error's end", func(w *Writer) { w.Error("ERR option \r\n\n") }, "-ERR option \r\n", "-ERR option \r\n"},
 		{"int", func(w *Writer) { w.Int(-5) }, ":-5\r\n", ":-5\r\n"},
 		{"true", func(w *Writer) { w.Bool(true) }, ":1\r\n", "#t\r\n"},
 		{"false", func(w *Writer) { w.Bool(false) }, ":0\r\n", "#f\r\n"},

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/raftkv/raftkv/fsm/glob"
+	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
 )
@@ -25,7 +26,7 @@ func declConfig() command {
 			run: run, early: true,
 		}
 	}
-	set := sub("SET", "parameter value [parameter value ...]", "Changes settings of this node, all of them or none, until it ends.", cmdConfigSet)
+	set := sub("SET", "parameter value [parameter value ...]", "Changes settings, all of them or none: of this node until it ends, or of the cluster for good.", cmdConfigSet)
 	set.early = false // requirepass goes through the log
 	set.Tips = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 	rewrite := sub("REWRITE", "", "Not available: the configuration file is never written.", cmdConfigRewrite)
@@ -54,6 +55,35 @@ type parameter struct {
 	check func(s *Server, value string) (apply func(), err error)
 	// replicate, instead of check, changes the setting on all nodes.
 	replicate func(s *Session, value string) error
+	// share, instead of check, reads a new value of a setting of the cluster's.
+	share func(value string) (system.Value, error)
+}
+
+// parseNumber reads a whole number; the error is Redis's.
+func parseNumber(value string, least, most int64) (int64, error) {
+	n, ok := parseLong([]byte(value))
+	if !ok {
+		return 0, fmt.Errorf("argument couldn't be parsed into an integer")
+	}
+	if n < least || n > most {
+		return 0, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
+	}
+	return n, nil
+}
+
+// parseSize reads a number of bytes, for which a unit may be written.
+func parseSize(value string, least, most int64) (int64, error) {
+	n, ok := parseBytes(value)
+	if value == "" { // as in Redis
+		n, ok = 0, true
+	}
+	if !ok {
+		return 0, fmt.Errorf("argument must be a memory value")
+	}
+	if n < least || n > most {
+		return 0, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
+	}
+	return n, nil
 }
 
 // number is a whole number that may change while the server runs.
@@ -62,14 +92,8 @@ func number(name string, least, most int64, field func(s *Server) settingField) 
 		name: name,
 		get:  func(s *Server) string { return strconv.FormatInt(field(s).Load(), 10) },
 		check: func(s *Server, value string) (func(), error) {
-			n, ok := parseLong([]byte(value))
-			if !ok {
-				return nil, fmt.Errorf("argument couldn't be parsed into an integer")
-			}
-			if n < least || n > most {
-				return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
-			}
-			return func() { field(s).Store(n) }, nil
+			n, err := parseNumber(value, least, most)
+			return func() { field(s).Store(n) }, err
 		},
 	}
 }
@@ -80,17 +104,8 @@ func size(name string, least int64, field func(s *Server) settingField) paramete
 		name: name,
 		get:  func(s *Server) string { return strconv.FormatInt(field(s).Load(), 10) },
 		check: func(s *Server, value string) (func(), error) {
-			n, ok := parseBytes(value)
-			if value == "" { // as in Redis
-				n, ok = 0, true
-			}
-			if !ok {
-				return nil, fmt.Errorf("argument must be a memory value")
-			}
-			if n < least {
-				return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, int64(math.MaxInt64))
-			}
-			return func() { field(s).Store(n) }, nil
+			n, err := parseSize(value, least, math.MaxInt64)
+			return func() { field(s).Store(n) }, err
 		},
 	}
 }
@@ -134,9 +149,9 @@ func only(name, value string) parameter {
 	return p
 }
 
-// parameters are ordered by name. Names, units and limits are Redis's. Settings of
+// parameters are ordered by name, the cluster's among the node's own. Names, units and limits are Redis's. Settings of
 // Redis that mean nothing here are left out.
-var parameters = []parameter{
+var parameters = withShared([]parameter{
 	only("acl-pubsub-default", "resetchannels"),
 	fixed("aclfile", ""),
 	number("acllog-max-len", 0, math.MaxInt32, func(s *Server) settingField { return aclLogLength{s.users.log} }),
@@ -183,7 +198,7 @@ var parameters = []parameter{
 	{name: "tls-key-file", get: func(s *Server) string { return s.tls().KeyFile }},
 	{name: "tls-port", get: func(s *Server) string { return s.portOf(true) }},
 	fixed("unixsocket", ""),
-}
+})
 
 // tls is what there is to show of TLS; without it what Redis shows then.
 func (s *Server) tls() TLSSettings {
@@ -280,13 +295,13 @@ func cmdConfigGet(s *Session, args [][]byte, w *resp.Writer) error {
 	return nil
 }
 
-// cmdConfigSet checks all values before it changes anything.
+// cmdConfigSet checks all values before it changes anything. What goes through the log
+// comes first: nothing is changed where the others refuse it.
 func cmdConfigSet(s *Session, args [][]byte, w *resp.Writer) error {
 	pairs := args[2:]
 	if len(pairs)%2 != 0 {
 		return resp.ErrSyntax
 	}
-	var apply []func()
 	var seen []*parameter
 	for i := 0; i < len(pairs); i += 2 {
 		p, ok := findParameter(pairs[i])
@@ -295,39 +310,69 @@ func cmdConfigSet(s *Session, args [][]byte, w *resp.Writer) error {
 		}
 		seen = append(seen, p)
 	}
+	var c configChange
 	for i, p := range seen {
-		failed := func(why string) error {
-			return resp.Error("ERR CONFIG SET failed (possibly related to argument '" + p.name + "') - " + why)
+		err := error(configError("duplicate parameter"))
+		if !slices.Contains(seen[:i], p) {
+			err = c.add(s.srv, p, string(pairs[2*i+1]))
 		}
-		if p.check == nil && p.replicate == nil {
-			return failed("can't set immutable config")
-		}
-		if slices.Contains(seen[:i], p) {
-			return failed("duplicate parameter")
-		}
-		if p.replicate != nil {
-			continue
-		}
-		change, err := p.check(s.srv, string(pairs[2*i+1]))
 		if err != nil {
-			return failed(err.Error())
-		}
-		apply = append(apply, change)
-	}
-	for i, p := range seen { // what other nodes may refuse comes first: nothing is changed then
-		if p.replicate != nil {
-			if err := s.permittedBehind(args); err != nil {
-				return err
-			}
-			if err := p.replicate(s, string(pairs[2*i+1])); err != nil {
-				return err
-			}
+			return resp.Error("ERR CONFIG SET failed (possibly related to argument '" + p.name + "') - " + err.Error())
 		}
 	}
-	for _, change := range apply {
+	if err := c.everywhere(s, args); err != nil {
+		return err
+	}
+	for _, change := range c.here {
 		change()
 	}
 	w.OK()
+	return nil
+}
+
+// configChange is what a CONFIG SET changes.
+type configChange struct {
+	here       []func()               // on this node
+	shared     []system.Value         // in the cluster
+	replicated []func(*Session) error // on all nodes
+}
+
+func (c *configChange) add(s *Server, p *parameter, value string) error {
+	switch {
+	case p.replicate != nil:
+		c.replicated = append(c.replicated, func(s *Session) error { return p.replicate(s, value) })
+	case p.share != nil:
+		v, err := p.share(value) // under two names, the last one counts, as in Redis
+		c.shared = append(c.shared, v)
+		return err
+	case p.check != nil:
+		change, err := p.check(s, value)
+		c.here = append(c.here, change)
+		return err
+	default:
+		return configError("can't set immutable config")
+	}
+	return nil
+}
+
+// everywhere makes the changes that other nodes have, too.
+func (c *configChange) everywhere(s *Session, args [][]byte) error {
+	if len(c.replicated)+len(c.shared) == 0 {
+		return nil
+	}
+	if err := s.permittedBehind(args); err != nil {
+		return err
+	}
+	if len(c.shared) > 0 {
+		if err := s.changeSettings(c.shared); err != nil {
+			return err
+		}
+	}
+	for _, change := range c.replicated {
+		if err := change(s); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -97,14 +97,14 @@ func (s *Session) alone(ctx context.Context, run func()) (reply []byte, err erro
 }
 
 // RunForwarded runs a write without keys, or a transaction of such, or a change of
-// users, that another node was asked for, and has checked the permission for. It is never forwarded again: where this node does not lead,
+// users or settings, that another node was asked for, and has checked the permission for. It is never forwarded again: where this node does not lead,
 // the error says who does. The reply has the caller's protocol.
 func (s *Server) RunForwarded(ctx context.Context, c system.Caller, args [][]byte) ([]byte, error) {
 	if len(args) == 0 || c.DB < 0 || c.DB >= databases {
 		return nil, &system.RefusedError{Reason: "a forwarded command that is none"}
 	}
-	if system.IsUsersSet(args) {
-		return s.logUsers(args)
+	if system.ForClients(args) {
+		return s.logSystem(args)
 	}
 	session := newSession(s, nil)
 	defer session.cancel()

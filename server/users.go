@@ -471,8 +471,8 @@ func (s *Session) changeUsers(edit func(t *userTable) ([]system.UserChange, erro
 	return system.ErrOverloaded
 }
 
-// logUsers logs a change of users that a node asked for, on the leader.
-func (s *Server) logUsers(args [][]byte) ([]byte, error) {
+// logSystem logs a change of users or settings that a node asked for, on the leader.
+func (s *Server) logSystem(args [][]byte) ([]byte, error) {
 	p := system.Proposal{Proto: 2}
 	p.System, p.Commands = true, []system.Command{{Args: args}}
 	var o outcome

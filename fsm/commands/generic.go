@@ -22,6 +22,8 @@ func genericCommands() []Command {
 		declObject,
 		// generic_sort.go
 		declSort, declSortRO,
+		// dump.go
+		declDump, declRestore, declRestoreAsking,
 	}
 }
 

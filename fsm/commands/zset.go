@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/raftkv/raftkv/fsm/glob"
@@ -193,9 +194,19 @@ func cmdZScan(v *keyspace.View, args Args, w *resp.Writer) error {
 	var text [32]byte
 	for i, member := range members {
 		w.Bulk(member)
-		w.Bulk(resp.AppendDouble(text[:0], scores[i])) // no double in RESP3 either
+		w.Bulk(appendScanned(text[:0], scores[i], z.Small())) // no double in RESP3 either
 	}
 	return nil
+}
+
+// appendScanned appends a score as ZSCAN shows it: of a small sorted set as a listpack
+// keeps it, which is as an integer where it is one.
+func appendScanned(dst []byte, score float64, small bool) []byte {
+	const most = 1 << 62
+	if small && -most <= score && score <= most && score == math.Trunc(score) {
+		return strconv.AppendInt(dst, int64(score), 10)
+	}
+	return resp.AppendDouble(dst, score)
 }
 
 var declZScore = Command{

@@ -171,7 +171,11 @@ var declZIncrBy = Command{
 }
 
 func cmdZIncrBy(t *keyspace.Txn, args Args, w *resp.Writer) error {
-	o := zadd{incr: true, pairs: args[2:]}
+	o, err := parseZAdd(args[2:]) // as in Redis, which takes the increment NX for ZADD's option
+	if err != nil {
+		return err
+	}
+	o.incr = true
 	return o.run(t, args[1], w)
 }
 

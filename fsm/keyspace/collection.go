@@ -64,7 +64,10 @@ type Limits struct {
 	Set  set.Limits
 	// SparseHLL is up to what length a HyperLogLog stays sparse: hll-sparse-max-bytes.
 	SparseHLL int
-	ZSet      zset.Limits
+	// ListNode is how a list is cut into nodes where Redis's form of it is shown:
+	// list-max-listpack-size.
+	ListNode int
+	ZSet     zset.Limits
 }
 
 // DefaultLimits are Redis 7.0's.
@@ -73,8 +76,12 @@ var DefaultLimits = Limits{
 	Set:  set.Limits{Ints: 512, Entries: 128, Value: 64}, // the last two are 7.2's
 
 	SparseHLL: 3000,
+	ListNode:  -2,
 	ZSet:      zset.Limits{Entries: 128, Value: 64},
 }
+
+// SetLimits changes them. Values keep their forms until they change.
+func (s *Space) SetLimits(l Limits) { s.limits = l }
 
 // Limits are those in force.
 func (v *View) Limits() *Limits { return &v.space.limits }

@@ -9,6 +9,9 @@ import (
 // come. Commands see it as a HashView or a HashEdit.
 type HashValue struct{ *hash.Map }
 
+// NewHash returns an empty hash for Txn.Set.
+func (t *Txn) NewHash() HashValue { return HashValue{hash.New(&t.space.kit)} }
+
 // Type implements Value.
 func (h HashValue) Type() Type { return Hash }
 

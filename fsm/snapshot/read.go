@@ -44,6 +44,7 @@ type loader struct {
 	members   []system.Member
 	departed  []system.Departure
 	users     *system.Users
+	settings  []system.Value              // nil before its section
 	tokens    []system.Token              // nil before its section
 	needed    bool                        // who joins needs a token
 	seen      [2][keyspace.Databases]bool // databases and their creations
@@ -61,6 +62,8 @@ func (l *loader) section(tag byte) bool {
 		l.readDeparted()
 	case tag == secUsers:
 		l.readUsers()
+	case tag == secSettings:
+		l.readSettings()
 	case tag == secTokens:
 		l.readTokens()
 	case tag == secDatabase:
@@ -130,6 +133,18 @@ func (l *loader) readUsers() {
 	n := l.number()
 	for i := uint64(0); i < n && l.err == nil; i++ {
 		l.users.List = append(l.users.List, system.User{Name: l.string(), Rules: l.string(), Born: l.number()})
+	}
+}
+
+func (l *loader) readSettings() {
+	if l.settings != nil {
+		l.corrupt("it has its settings twice")
+		return
+	}
+	n := l.number()
+	l.settings = []system.Value{}
+	for i := uint64(0); i < n && l.err == nil; i++ {
+		l.settings = append(l.settings, system.Value{Name: l.string(), N: l.signed()})
 	}
 }
 
@@ -280,6 +295,9 @@ func (l *loader) finish() {
 	state, err := system.NewState(l.clusterID, l.version, l.members, l.departed)
 	if err == nil {
 		state, err = state.WithUsers(l.users)
+	}
+	if err == nil {
+		state, err = state.WithSettings(l.settings)
 	}
 	if err == nil && l.tokens != nil {
 		state, err = state.WithTokens(l.tokens, l.needed)

@@ -30,6 +30,7 @@ const (
 	secDeparted = 5 // count, then of each former member: id, data directory; at most 65,536 ids with the members'
 	secTokens   = 6 // flags, count, then of each join token: hash, when it expires
 	secUsers    = 7 // revision, count, then of each user: name, rules, the revision that made it
+	secSettings = 8 // count, then of each setting that was ever set: name, value
 )
 
 // The flags of a chunk.

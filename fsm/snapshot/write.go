@@ -20,6 +20,7 @@ func Write(w io.Writer, s *Frozen) (int64, error) {
 	c.departed(s)
 	c.tokens(s)
 	c.users(s)
+	c.settings(s)
 	for _, db := range s.Keys.Databases() {
 		c.database(s.Keys, db)
 		c.created(s.Keys, db)
@@ -187,6 +188,22 @@ func (c *chunkWriter) users(s *Frozen) {
 		put(c, u.Name)
 		put(c, u.Rules)
 		c.number(u.Born)
+	}
+	c.end()
+}
+
+// settings writes the settings that were ever set, if there are any. The section is not
+// optional: a program that passed over it would keep values in other forms.
+func (c *chunkWriter) settings(s *Frozen) {
+	values := s.System.Changed()
+	if len(values) == 0 {
+		return
+	}
+	c.begin(secSettings)
+	c.number(uint64(len(values)))
+	for _, v := range values {
+		put(c, v.Name)
+		c.signed(v.N)
 	}
 	c.end()
 }

@@ -19,6 +19,7 @@ type State struct {
 	departed  []Departure // ordered by ID; grows, never shrinks
 	users     *Users      // nil until the first change of a user
 	joining   *tokens     // nil while nobody needs one to join
+	settings  []Value     // ordered by name: those that were ever set
 }
 
 // maxIDs is how many ids a cluster can use in its life, those in use included: what
@@ -181,6 +182,8 @@ func (s *State) Apply(args [][]byte) (*State, error) {
 		return s, nil
 	case IsUsersSet(args):
 		return s.setUsers(words)
+	case IsSettingsSet(args):
+		return s.setSettings(words)
 	}
 	if next, known, err := s.applyToken(name, words); known {
 		return next, err

@@ -18,8 +18,9 @@ const (
 	// NewestVersion is the newest that this program knows.
 	NewestVersion = entry.Version
 
-	// accessVersion brought users and join tokens.
-	accessVersion = 2
+	// accessVersion brought users and join tokens, settingsVersion the cluster's settings.
+	accessVersion   = 2
+	settingsVersion = 2
 )
 
 // since tells of the system commands that came after FirstVersion. Those of
@@ -30,6 +31,8 @@ func since(name string) uint64 {
 	switch name {
 	case cmdUsersSet, cmdTokenAdd, cmdTokensOff, cmdMemberAdmit:
 		return accessVersion
+	case cmdSettingsSet:
+		return settingsVersion
 	}
 	return FirstVersion
 }

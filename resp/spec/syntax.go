@@ -320,7 +320,7 @@ func valueType(name string) ArgumentType {
 		return Double
 	case "seconds", "milliseconds", "count", "index", "offset", "start", "stop", "end", "cursor",
 		"db", "index1", "index2", "destination-db", "numkeys", "increment", "decrement", "len", "min-match-len",
-		"timeout", "rank", "num-matches", "numreplicas", "numlocal", "bit", "slot", "length",
+		"timeout", "ttl", "rank", "num-matches", "numreplicas", "numlocal", "bit", "slot", "length",
 		"protover", "client-id", "minidletime", "min-idle-time", "port", "limit", "frequency", "maxage":
 		return Integer
 	}

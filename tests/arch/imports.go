@@ -25,7 +25,8 @@ var rooms = []room{
 	{"fsm/entry", nil},
 	{"fsm/system", []string{"fsm/entry"}}, // proposals are made of commands
 	{"fsm/keyspace", with(structures, "fsm/dict", "resp")},
-	{"fsm/commands", with(structures, "fsm/keyspace", "resp", "resp/spec")},
+	{"fsm/rdb", nil},
+	{"fsm/commands", with(structures, "fsm/keyspace", "fsm/rdb", "resp", "resp/spec")},
 	{"fsm/script", []string{"fsm/keyspace", "resp", "resp/spec"}},
 	{"fsm/snapshot", with(structures, "fsm/keyspace", "fsm/system")},
 	{"fsm", []string{"fsm/*", "resp", "resp/spec"}},
@@ -38,9 +39,13 @@ var rooms = []room{
 	{"server/acl", []string{"resp/spec", "fsm/glob"}},                                      // key and channel patterns are Redis's globs
 	{"server/*", []string{"resp", "resp/spec", "fsm/system"}},
 	{"cmd/server", []string{"server/**", "cluster/**", "fsm"}},
-	// The script corpus has a runner that is a Machine in memory, and reads and prints replies.
-	{"tests/scripts", []string{"tests/**", "fsm", "fsm/entry", "resp"}},
+	// The script corpus and the comparison with Redis read and print replies; what both run against
+	// has a Machine in memory, and the commands to compare are made from its declarations.
+	{"tests/scripts", []string{"tests/**", "resp"}},
 	{"tests/scripts/golden", []string{"resp"}},
+	{"tests/peer", []string{"fsm", "fsm/entry", "fsm/system", "resp", "resp/spec"}},
+	{"tests/compat", []string{"tests/**", "fsm/rdb", "resp", "resp/spec"}},
+	{"tests/compat/gen", []string{"resp/spec"}},
 	{"tests/**", []string{"tests/**"}},
 }
 

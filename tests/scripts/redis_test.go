@@ -1,21 +1,16 @@
 package scripts
 
 import (
-	"bytes"
 	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
+	"github.com/raftkv/raftkv/tests/peer"
 )
-
-// realVersion is the Redis that the corpus is recorded from.
-const realVersion = "7.0.15"
 
 // realRedis is a redis-server of our own on a Unix socket.
 type realRedis struct {
@@ -25,50 +20,18 @@ type realRedis struct {
 
 func (r *realRedis) open() (client, error) { return dial("unix", r.socket) }
 
-// startRedis starts the real Redis: redis-server, or redis-check-rdb under that
-// name, which is the same program.
+// startRedis starts the Redis that the corpus is recorded from.
 func startRedis(t *testing.T, flags ...string) *realRedis {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if path, err = exec.LookPath("redis-check-rdb"); err != nil {
-			unavailable(t, "there is no redis-server here (apt-get install redis-tools)")
-		}
-	}
-	dir, err := os.MkdirTemp("", "redis") // short: the path of a socket has a limit
-	if err != nil {
+	server, err := peer.StartRedis(flags...)
+	switch {
+	case errors.Is(err, peer.ErrUnavailable):
+		unavailable(t, err.Error())
+	case err != nil:
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &realRedis{socket: filepath.Join(dir, "s")}
-	var log bytes.Buffer
-	cmd := &exec.Cmd{Path: path, Stdout: &log, Stderr: &log}
-	cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.socket, "--save", "", "--appendonly", "no", "--dir", dir}, flags...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	proc.Eventually(t, 20*time.Second, "redis-server answers", func() error {
-		c, err := r.open()
-		if err != nil {
-			return err
-		}
-		defer c.close()
-		_, err = c.do(2, []string{"PING"})
-		return err
-	})
-	c, err := r.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if v, err := c.do(2, []string{"INFO", "server"}); err != nil || !strings.Contains(v.Text(), "redis_version:"+realVersion+"\r") {
-		unavailable(t, "this redis-server is not "+realVersion)
-	}
-	return r
+	t.Cleanup(server.Stop)
+	return &realRedis{socket: server.Socket}
 }
 
 // startRedisCluster starts a Redis that is a cluster by itself.

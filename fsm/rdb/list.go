@@ -1,0 +1,71 @@
+package rdb
+
+// The two kinds of nodes of a list.
+const (
+	nodePlain  = 1 // an element that is a node by itself
+	nodePacked = 2
+)
+
+// nodeSizes are how long the listpack of a node is, at most, if it has several elements,
+// by list-max-listpack-size if that is below 0. Where it is not, it is the most elements
+// of a node, in up to safeSize bytes. Source: redis/src/quicklist.c.
+var nodeSizes = [...]int{4096, 8192, 16384, 32768, 65536}
+
+const safeSize = 8192
+
+// AppendList appends the payload of a list, whose elements each calls fn with in order;
+// node is list-max-listpack-size.
+func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) []byte {
+	const overhead = 8 // what an element takes beside its bytes, about
+	start := len(dst)
+	size, most := safeSize, max(node, 1)
+	if node < 0 {
+		size, most = nodeSizes[min(-node, len(nodeSizes))-1], packMany
+	}
+	var body []byte
+	nodes := 0
+	var l listpack
+	flush := func() {
+		if l.n > 0 {
+			body = appendString(append(body, nodePacked), l.bytes())
+			nodes, l = nodes+1, listpack{}
+		}
+	}
+	each(func(element []byte) bool {
+		if l.n >= most || l.size()+len(element)+overhead > size {
+			flush()
+		}
+		l.add(element)
+		return true
+	})
+	flush()
+	dst = append(appendLength(append(dst, formQuicklist2), nodes), body...)
+	return append(dst[:start], seal(dst[start:], Version)...)
+}
+
+func (r *reader) list(form byte, o *Object) {
+	switch form {
+	case formList:
+		o.Items = r.strings(1)
+	case formListZiplist:
+		o.Items = r.ziplist(nil)
+	case formQuicklist:
+		for range r.count(1) {
+			o.Items = r.ziplist(o.Items)
+		}
+	case formQuicklist2:
+		for range r.count(2) {
+			switch r.length() {
+			case nodePlain:
+				o.Items = append(o.Items, r.string())
+			case nodePacked:
+				o.Items = r.listpack(o.Items)
+			default:
+				r.bad = true
+			}
+			if r.bad {
+				return
+			}
+		}
+	}
+}

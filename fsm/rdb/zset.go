@@ -1,0 +1,107 @@
+package rdb
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+)
+
+// Scored calls fn for every member of a sorted set with its score, until fn returns false.
+type Scored func(fn func(member []byte, score float64) bool)
+
+// AppendZSet appends the payload of a sorted set of n members, a small one in ascending
+// order and a large one in descending order, as Redis does: it is read the faster.
+func AppendZSet(dst []byte, small bool, n int, each Scored) []byte {
+	start := len(dst)
+	if small {
+		var l listpack
+		each(func(member []byte, score float64) bool {
+			l.add(member)
+			if i := int64(min(max(score, -1<<62), 1<<62)); float64(i) == score { // so -0 becomes 0, as in Redis
+				l.integer(i)
+			} else {
+				l.add(appendScore(nil, score))
+			}
+			return true
+		})
+		dst = appendString(append(dst, formZSetListpack), l.bytes())
+	} else {
+		dst = appendLength(append(dst, formZSet2), n)
+		each(func(member []byte, score float64) bool {
+			dst = binary.LittleEndian.AppendUint64(appendString(dst, member), math.Float64bits(score))
+			return true
+		})
+	}
+	return append(dst[:start], seal(dst[start:], Version)...)
+}
+
+// appendScore appends a score's text.
+func appendScore(dst []byte, score float64) []byte {
+	switch {
+	case math.IsInf(score, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(score, -1):
+		return append(dst, "-inf"...)
+	case score == 0 && math.Signbit(score):
+		return append(dst, "-0"...)
+	}
+	return strconv.AppendFloat(dst, score, 'g', 17, 64)
+}
+
+func (r *reader) zset(form byte, o *Object) {
+	switch form {
+	case formZSet, formZSet2:
+		for range r.count(2) {
+			if !r.allocate(2 * itemSize) {
+				return
+			}
+			o.Items = append(o.Items, r.string())
+			o.Scores = append(o.Scores, r.score(form))
+		}
+	case formZSetZiplist:
+		r.scored(r.ziplist(nil), o)
+	case formZSetListpack:
+		r.scored(r.listpack(nil), o)
+	}
+	for _, score := range o.Scores {
+		r.bad = r.bad || math.IsNaN(score)
+	}
+}
+
+// score reads a double: binary, or as a text behind a byte that is its length, or 253 to
+// 255 for what has no digits.
+func (r *reader) score(form byte) float64 {
+	if form == formZSet2 {
+		return math.Float64frombits(uint64(r.little(8)))
+	}
+	switch n := r.byte(); n {
+	case 253:
+		return math.NaN()
+	case 254:
+		return math.Inf(1)
+	case 255:
+		return math.Inf(-1)
+	default:
+		return r.double(r.take(uint64(n)))
+	}
+}
+
+func (r *reader) double(text []byte) float64 {
+	score, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		r.bad = true
+	}
+	return score
+}
+
+// scored sorts members and their scores apart.
+func (r *reader) scored(items [][]byte, o *Object) {
+	if r.bad || len(items)%2 != 0 || !r.allocate(uint64(len(items))*itemSize) {
+		r.bad = true
+		return
+	}
+	for i := 0; i < len(items); i += 2 {
+		o.Items = append(o.Items, items[i])
+		o.Scores = append(o.Scores, r.double(items[i+1]))
+	}
+}

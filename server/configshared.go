@@ -1,0 +1,57 @@
+package server
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/raftkv/raftkv/fsm/system"
+	"github.com/raftkv/raftkv/resp"
+)
+
+// withShared adds the cluster's settings to a node's own, under both of their names.
+func withShared(own []parameter) []parameter {
+	for _, setting := range system.Settings() {
+		own = append(own, shared(setting.Name, setting))
+		if setting.Alias != "" {
+			own = append(own, shared(setting.Alias, setting))
+		}
+	}
+	slices.SortFunc(own, func(a, b parameter) int { return strings.Compare(a.name, b.name) })
+	return own
+}
+
+// shared is a setting that all nodes have in common, because it decides in which form
+// they keep values.
+func shared(name string, setting system.Setting) parameter {
+	parse := parseNumber
+	if setting.Bytes {
+		parse = parseSize
+	}
+	return parameter{
+		name: name,
+		get:  func(s *Server) string { return strconv.FormatInt(s.machine.Setting(setting.Name), 10) },
+		share: func(value string) (system.Value, error) {
+			n, err := parse(value, setting.Least, setting.Most)
+			return system.Value{Name: setting.Name, N: n}, err
+		},
+	}
+}
+
+// changeSettings changes the cluster's settings through the log. It returns once this
+// node has the change.
+func (s *Session) changeSettings(values []system.Value) error {
+	reply, err := s.srv.rep.Forward(s.ctx, system.Caller{Proto: 2}, system.SettingsSet(values...).Args)
+	if err != nil {
+		return err
+	}
+	if text := strings.TrimSuffix(string(reply), "\r\n"); text != "+OK" {
+		return resp.Error(strings.TrimPrefix(text, "-"))
+	}
+	if _, self, _ := s.srv.rep.Leader(); !self {
+		if _, err := s.srv.rep.FollowerBarrier(s.ctx); err != nil {
+			return system.ErrUnknownOutcome // it is done, and not here: nobody may be told that it is not
+		}
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+// Package peer has the two ends that tests compare, driven alike: a real redis-server
+// of our own, and a Machine in memory with a log of its own. It knows nothing of what
+// is compared.
+package peer
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Version is the Redis that ours is compared with.
+const Version = "7.0.15"
+
+// ErrUnavailable says that there is no such Redis here.
+var ErrUnavailable = errors.New("there is no redis-server " + Version + " here (apt-get install redis-tools)")
+
+// Redis is a redis-server on a Unix socket, with nothing on disk.
+type Redis struct {
+	Socket string
+	dir    string
+	cmd    *exec.Cmd
+	done   chan struct{} // closed when the process has ended
+}
+
+// StartRedis starts the real Redis: redis-server, or redis-check-rdb under that name,
+// which is the same program. The error is ErrUnavailable where it is not Version.
+func StartRedis(flags ...string) (*Redis, error) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if path, err = exec.LookPath("redis-check-rdb"); err != nil {
+			return nil, ErrUnavailable
+		}
+	}
+	dir, err := os.MkdirTemp("", "redis") // short: the path of a socket has a limit
+	if err != nil {
+		return nil, err
+	}
+	var log bytes.Buffer
+	r := &Redis{Socket: filepath.Join(dir, "s"), dir: dir, done: make(chan struct{})}
+	r.cmd = &exec.Cmd{Path: path, Stdout: &log, Stderr: &log}
+	r.cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.Socket, "--save", "", "--appendonly", "no", "--dir", dir}, flags...)
+	if err := r.cmd.Start(); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	go func() {
+		_ = r.cmd.Wait()
+		close(r.done)
+	}()
+	if err := r.ready(); err != nil {
+		r.Stop()
+		return nil, fmt.Errorf("%w\n%s", err, log.Bytes()) // nobody writes to it any more
+	}
+	return r, nil
+}
+
+// ready waits until the server answers, and checks what it is.
+func (r *Redis) ready() error {
+	retry, last := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
+	defer retry.Stop()
+	for {
+		c, err := r.Dial()
+		if err == nil {
+			defer c.Close()
+			info, err := c.Do([][]byte{[]byte("INFO"), []byte("server")})
+			if err == nil && !bytes.Contains(info, []byte("redis_version:"+Version+"\r")) {
+				err = ErrUnavailable
+			}
+			return err
+		}
+		select {
+		case <-r.done:
+			return fmt.Errorf("redis-server ended: %w", err)
+		case <-last:
+			return fmt.Errorf("redis-server does not answer: %w", err)
+		case <-retry.C:
+		}
+	}
+}
+
+// Stop ends the server and removes its files.
+func (r *Redis) Stop() {
+	_ = r.cmd.Process.Kill()
+	<-r.done
+	os.RemoveAll(r.dir)
+}
+
+// Conn is a connection that keeps replies as they came.
+type Conn struct {
+	net net.Conn
+	in  *bufio.Reader
+	out *bufio.Writer
+}
+
+// Dial connects to the server.
+func (r *Redis) Dial() (*Conn, error) {
+	c, err := net.DialTimeout("unix", r.Socket, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{net: c, in: bufio.NewReaderSize(c, 64<<10), out: bufio.NewWriterSize(c, 64<<10)}, nil
+}
+
+// Close ends the connection.
+func (c *Conn) Close() { c.net.Close() }
+
+// Send sends a command, at the latest when Receive waits for a reply.
+func (c *Conn) Send(args ...[]byte) error {
+	fmt.Fprintf(c.out, "*%d\r\n", len(args))
+	for _, a := range args {
+		fmt.Fprintf(c.out, "$%d\r\n", len(a))
+		c.out.Write(a)
+		c.out.WriteString("\r\n")
+	}
+	return c.net.SetDeadline(time.Now().Add(time.Minute))
+}
+
+// Flush sends what Send has kept back.
+func (c *Conn) Flush() error { return c.out.Flush() }
+
+// Receive returns the next reply, byte by byte as it came.
+func (c *Conn) Receive() ([]byte, error) {
+	if err := c.out.Flush(); err != nil {
+		return nil, err
+	}
+	var reply bytes.Buffer
+	err := readReply(c.in, &reply)
+	return reply.Bytes(), err
+}
+
+// Do sends a command and returns its reply.
+func (c *Conn) Do(args [][]byte) ([]byte, error) {
+	if err := c.Send(args...); err != nil {
+		return nil, err
+	}
+	return c.Receive()
+}
+
+// readReply copies one reply.
+func readReply(in *bufio.Reader, out *bytes.Buffer) error {
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	out.Write(line)
+	if len(line) < 3 {
+		return fmt.Errorf("reply %q", line)
+	}
+	n, _ := strconv.Atoi(string(line[1 : len(line)-2]))
+	switch line[0] {
+	case '$', '=':
+		if n >= 0 {
+			_, err = io.CopyN(out, in, int64(n)+2)
+		}
+	case '%':
+		n *= 2
+		fallthrough
+	case '*', '~', '>':
+		for range n {
+			if err := readReply(in, out); err != nil {
+				return err
+			}
+		}
+	}
+	return err
+}
