@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/raftkv/raftkv/fsm/hash"
+	"github.com/raftkv/raftkv/fsm/stream"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -32,6 +33,8 @@ func (s *Space) NewLoader(t Type) (Loader, error) {
 	switch t {
 	case Hash:
 		return hashLoader{hash.NewLoader(&s.kit)}, nil
+	case Stream:
+		return streamLoader{stream.NewLoader(&s.kit)}, nil
 	}
 	return nil, fmt.Errorf("value of unknown type %d", t)
 }
@@ -52,11 +55,14 @@ func (s *Space) Adopt(c Collection) (Collection, error) {
 // OBJECT ENCODING tells. All replicas have the same.
 type Limits struct {
 	Hash hash.Limits
+	// Stream says how long the runs of entries are that trimming with "~" removes.
+	Stream stream.Limits
 }
 
 // DefaultLimits are Redis 7.0's.
 var DefaultLimits = Limits{
-	Hash: hash.Limits{Entries: 512, Value: 64},
+	Hash:   hash.Limits{Entries: 512, Value: 64},
+	Stream: stream.Limits{Bytes: 4096, Entries: 100},
 }
 
 // Limits are those in force.
