@@ -37,7 +37,7 @@ type Command struct {
 // All returns all data commands, with Kind, Container and Subcommands set.
 func All() []Command {
 	var all []Command
-	for _, group := range [][]Command{stringCommands(), hashCommands(), genericCommands(), serverCommands()} {
+	for _, group := range [][]Command{stringCommands(), hashCommands(), streamCommands(), genericCommands(), serverCommands()} {
 		all = append(all, group...)
 	}
 	for i := range all {

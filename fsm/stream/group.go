@@ -178,10 +178,10 @@ func (g *Group) AscendOf(c *Consumer, from ID, fn func(Pending) bool) {
 	})
 }
 
-// deletedFrom says whether an entry was deleted between that ID and the end.
-// Source: redis/src/t_stream.c:streamRangeHasTombstones.
+// deletedFrom says whether an entry was deleted between that ID and the end, behind the
+// first one that is there. Source: redis/src/t_stream.c:streamRangeHasTombstones (7.0.15).
 func (s *Stream) deletedFrom(id ID) bool {
-	return s.Len() > 0 && s.maxDeleted != ID{} && !s.maxDeleted.Less(id)
+	return s.Len() > 0 && s.maxDeleted != ID{} && !s.maxDeleted.Less(s.First()) && !s.maxDeleted.Less(id)
 }
 
 // readUpTo is how many entries were added up to that ID, Unknown where that cannot be

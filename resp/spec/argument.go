@@ -54,7 +54,27 @@ func (c *Command) Arguments() []Argument {
 	if c.Flags&Blocking != 0 {
 		retype(args, "timeout", Double)
 	}
+	if c.Group == Stream {
+		retype(args, "start", Str) // IDs
+		retype(args, "end", Str)
+		if c.Name != "XPENDING" {
+			retype(args, "min-idle-time", Str) // as Redis's own table has it
+		}
+	}
+	for _, pair := range c.BlockNames {
+		rename(args, pair[0], pair[1])
+	}
 	return args
+}
+
+// rename gives the blocks and tokens called from another name.
+func rename(args []Argument, from, to string) {
+	for i := range args {
+		if args[i].Name == from && (args[i].Type == Block || args[i].Type == PureToken) {
+			args[i].Name = to
+		}
+		rename(args[i].Arguments, from, to)
+	}
 }
 
 // keyMarker walks an argument tree in the order of the command line and finds

@@ -31,6 +31,9 @@ type Command struct {
 	// NoGroupCategory says that the ACL category of Group does not apply: Redis's
 	// own table leaves it out for a few commands.
 	NoGroupCategory bool
+	// BlockNames are pairs: the name of a block or a token as it follows from Syntax, and
+	// the one that Redis's own table has, which COMMAND DOCS shows.
+	BlockNames [][2]string
 	// CallFlags, of a command with a key that has VariableFlags, returns the
 	// flags of such a key in one call, whose words args are.
 	CallFlags func(args [][]byte) KeyFlags
