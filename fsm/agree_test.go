@@ -167,6 +167,7 @@ type generator struct {
 	*rand.Rand
 	now   int64
 	specs []*spec.Command
+	group spec.Group // of the command that is being made
 }
 
 func newGenerator(seed uint64) *generator {
@@ -250,6 +251,7 @@ func (g *generator) command() entry.Command {
 	if c.Name == "FLUSHALL" || c.Name == "FLUSHDB" || c.Name == "SWAPDB" { // else little would ever be there
 		c = g.specs[g.IntN(len(g.specs))]
 	}
+	g.group = c.Group
 	var args [][]byte
 	if c.Container != "" {
 		args = append(args, []byte(c.Container))
@@ -306,14 +308,43 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case spec.Pattern:
 		return append(args, []byte([]string{"*", "k?", "[a-k]*"}[g.IntN(3)]))
 	}
+	if text := g.streamText(a.Name); text != "" && g.IntN(5) > 0 {
+		return append(args, []byte(text))
+	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
 	}
 	return append(args, g.value())
 }
 
-// key is one of a few, so that commands meet; some share a slot.
+// streamText is an ID or a name in a stream; "" for what is none.
+func (g *generator) streamText(name string) string {
+	if g.group != spec.Stream {
+		return ""
+	}
+	ms := strconv.FormatInt(g.now-g.Int64N(3)*g.Int64N(30), 10)
+	switch name {
+	case "id", "last-id", "max_deleted_entry_id", "start", "end":
+		return [...]string{"-", "+", ">", "$", "0", ms + "-*", ms + "-" + strconv.Itoa(g.IntN(6)), ms + "-0", ms}[g.IntN(9)]
+	case "threshold":
+		return [...]string{ms, strconv.Itoa(g.IntN(20))}[g.IntN(2)]
+	case "group", "groupname", "consumer", "consumername":
+		return name[:1] + strconv.Itoa(g.IntN(3))
+	case "min-idle-time":
+		return strconv.Itoa(g.IntN(2) * 100)
+	}
+	return ""
+}
+
+// key is one of a few, so that commands meet; some share a slot. Mostly it is one that
+// commands of the same group make.
 func (g *generator) key() []byte {
+	if g.IntN(3) > 0 {
+		switch g.group {
+		case spec.Stream:
+			return []byte(string(g.group) + strconv.Itoa(g.IntN(3)))
+		}
+	}
 	if g.IntN(4) == 0 {
 		return []byte("{a}" + strconv.Itoa(g.IntN(4)))
 	}

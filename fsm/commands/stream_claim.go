@@ -62,7 +62,7 @@ var declXAutoClaim = Command{
 		Summary: "Gives a consumer what is pending with others for long.",
 	},
 	Write: cmdXAutoClaim,
-	Grows: growsByConsumer,
+	Grows: func(_ *keyspace.View, args Args) int64 { return consumerGrowth(args[3]) },
 }
 
 // autoClaim are XAUTOCLAIM's arguments.
@@ -227,8 +227,8 @@ func useConsumer(t *keyspace.Txn, g stream.Editor, name []byte) *stream.Consumer
 	return c
 }
 
-// growsByConsumer is for what may make a consumer.
-func growsByConsumer(*keyspace.View, Args) int64 { return stream.ConsumerSize }
+// consumerGrowth is what a new consumer of that name takes.
+func consumerGrowth(name []byte) int64 { return int64(stream.ConsumerSize + 2*len(name)) }
 
 var declXClaim = Command{
 	Command: spec.Command{
@@ -239,7 +239,7 @@ var declXClaim = Command{
 		Summary: "Gives a consumer entries that are pending with others.",
 	},
 	Write: cmdXClaim,
-	Grows: growsByConsumer,
+	Grows: func(_ *keyspace.View, args Args) int64 { return consumerGrowth(args[3]) },
 }
 
 func cmdXClaim(t *keyspace.Txn, args Args, w *resp.Writer) error {

@@ -98,7 +98,7 @@ var declXGroupCreateConsumer = Command{
 		Summary: "Makes a consumer of a group.",
 	},
 	Write: cmdXGroupCreateConsumer,
-	Grows: growsByConsumer,
+	Grows: func(_ *keyspace.View, args Args) int64 { return consumerGrowth(args[4]) },
 }
 
 func cmdXGroupCreateConsumer(t *keyspace.Txn, args Args, w *resp.Writer) error {

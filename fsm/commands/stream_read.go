@@ -292,7 +292,7 @@ func growsByReading(v *keyspace.View, args Args) int64 {
 		if !ok {
 			continue
 		}
-		grows += stream.ConsumerSize + 2*int64(len(o.consumer))
+		grows += consumerGrowth(o.consumer)
 		s, ok := e.Value().(keyspace.StreamValue)
 		if !ok || o.noAck || !is(o.ids[i], ">") {
 			continue
