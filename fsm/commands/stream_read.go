@@ -222,7 +222,7 @@ func (o *readOptions) read(t *keyspace.Txn, key []byte, after stream.ID, w *resp
 	c := useConsumer(t, g, o.consumer)
 	if after != stream.MaxID {
 		writeReadKey(w, key)
-		o.history(t, s, g, again{c, after}, w)
+		o.history(t, s, again{g, c, after}, w)
 		return true
 	}
 	from, _ := g.Last().Next()
@@ -245,22 +245,23 @@ func (o *readOptions) read(t *keyspace.Txn, key []byte, after stream.ID, w *resp
 	return true
 }
 
-// again is what a consumer reads again: what is pending with it behind an ID.
+// again is what a consumer of a group reads again: what is pending with it behind an ID.
 type again struct {
+	g     stream.Editor
 	c     *stream.Consumer
 	after stream.ID
 }
 
 // history delivers once more what is pending with a consumer, null where the entry is
 // not there any more.
-func (o *readOptions) history(t *keyspace.Txn, s keyspace.StreamValue, g stream.Editor, a again, w *resp.Writer) {
+func (o *readOptions) history(t *keyspace.Txn, s keyspace.StreamValue, a again, w *resp.Writer) {
 	from, _ := a.after.Next()
 	n := a.c.PendingFrom(from)
 	if o.count > 0 {
 		n = int(min(int64(n), o.count))
 	}
 	w.Array(n)
-	g.AscendOf(a.c, from, func(p stream.Pending) bool {
+	a.g.AscendOf(a.c, from, func(p stream.Pending) bool {
 		if n == 0 {
 			return false
 		}
@@ -275,7 +276,7 @@ func (o *readOptions) history(t *keyspace.Txn, s keyspace.StreamValue, g stream.
 		writeEntry(w, e)
 		p.Time = t.Now()
 		p.Count++
-		g.Update(p)
+		a.g.Update(p)
 		return true
 	})
 }

@@ -25,6 +25,7 @@ type Consumer struct {
 	number uint64
 	name   []byte
 	own    *dict.Table[dict.None] // the IDs that are pending with it
+	held   int                    // the memory that those take
 
 	// Seen is when it was last used, Active when it last got an entry, Never before it
 	// did; both in Unix milliseconds. Only Editor.Own's may be changed.

@@ -227,6 +227,11 @@ func equalGroups(t *testing.T, what string, s *Stream, m *model) {
 				n++
 				return true
 			})
+			held := 0
+			c.own.Ascend(0, func(_ uint64, r dict.Record[dict.None]) bool { held += pendingCost(len(r.Key)); return true })
+			if held != c.held {
+				t.Fatalf("%s: %q holds %d bytes, counted are %d", what, lastName, held, c.held)
+			}
 			if n != c.Pending() {
 				t.Fatalf("%s: %q has %d pending, %d are counted", what, lastName, n, c.Pending())
 			}
