@@ -355,6 +355,9 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	case g.group == spec.SortedSet && (a.Name == "min" || a.Name == "max" || a.Name == "start" || a.Name == "stop"):
 		return append(args, g.end())
 	}
+	if text := g.streamText(a.Name); text != "" && g.IntN(5) > 0 {
+		return append(args, []byte(text))
+	}
 	if g.IntN(2) == 0 {
 		return append(args, g.key()) // keys that the syntax does not mark
 	}
@@ -373,15 +376,34 @@ func (g *generator) end() []byte {
 	return end
 }
 
+// streamText is an ID or a name in a stream; "" for what is none.
+func (g *generator) streamText(name string) string {
+	if g.group != spec.Stream {
+		return ""
+	}
+	ms := strconv.FormatInt(g.now-g.Int64N(3)*g.Int64N(30), 10)
+	switch name {
+	case "id", "last-id", "max_deleted_entry_id", "start", "end":
+		return [...]string{"-", "+", ">", "$", "0", ms + "-*", ms + "-" + strconv.Itoa(g.IntN(6)), ms + "-0", ms}[g.IntN(9)]
+	case "threshold":
+		return [...]string{ms, strconv.Itoa(g.IntN(20))}[g.IntN(2)]
+	case "group", "groupname", "consumer", "consumername":
+		return name[:1] + strconv.Itoa(g.IntN(3))
+	case "min-idle-time":
+		return strconv.Itoa(g.IntN(2) * 100)
+	}
+	return ""
+}
+
 // key is one of a few, so that commands meet; some share a slot. Mostly it is one that
 // commands of the same group make, which generic commands meet too.
 func (g *generator) key() []byte {
 	group := g.group
 	if group == spec.Generic && g.IntN(8) < 3 {
-		group = []spec.Group{spec.Hash, spec.SetGroup, spec.SortedSet, spec.HyperLogLog, spec.List}[g.IntN(5)]
+		group = []spec.Group{spec.Hash, spec.SetGroup, spec.SortedSet, spec.HyperLogLog, spec.List, spec.Stream}[g.IntN(6)]
 	}
 	switch group {
-	case spec.Hash, spec.SetGroup, spec.HyperLogLog, spec.SortedSet, spec.Geo, spec.List:
+	case spec.Hash, spec.SetGroup, spec.HyperLogLog, spec.SortedSet, spec.Geo, spec.List, spec.Stream:
 		if group == spec.Geo {
 			group = spec.SortedSet
 		}

@@ -23,6 +23,8 @@ func limits(s *system.State) keyspace.Limits {
 	l.Set.Ints = int(s.Setting("set-max-intset-entries"))
 	l.Set.Entries = int(s.Setting("set-max-listpack-entries"))
 	l.Set.Value = int(s.Setting("set-max-listpack-value"))
+	l.Stream.Bytes = int(s.Setting("stream-node-max-bytes"))
+	l.Stream.Entries = int(s.Setting("stream-node-max-entries"))
 	l.ZSet.Entries = int(s.Setting("zset-max-listpack-entries"))
 	l.ZSet.Value = int(s.Setting("zset-max-listpack-value"))
 	return l

@@ -169,6 +169,68 @@ func SortDenied(option string) Error {
 	return Error("ERR " + option + " option of SORT denied due to insufficient ACL permissions.")
 }
 
+// The error texts of streams.
+const (
+	ErrStreamID          Error = "ERR Invalid stream ID specified as stream command argument"
+	ErrStreamIDZero      Error = "ERR The ID specified in XADD must be greater than 0-0"
+	ErrStreamIDSmall     Error = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+	ErrStreamExhausted   Error = "ERR The stream has exhausted the last possible ID, unable to add more items"
+	ErrStreamTooLarge    Error = "ERR Elements are too large to be stored"
+	ErrStreamStart       Error = "ERR invalid start ID for the interval"
+	ErrStreamEnd         Error = "ERR invalid end ID for the interval"
+	ErrTrimBoth          Error = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+	ErrTrimMaxLen        Error = "ERR The MAXLEN argument must be >= 0."
+	ErrTrimLimit         Error = "ERR The LIMIT argument must be >= 0."
+	ErrTrimLimitAlone    Error = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+	ErrTrimNothing       Error = "ERR syntax error, XTRIM must be called with a trimming strategy"
+	ErrTrimLimitExact    Error = "ERR syntax error, LIMIT cannot be used without the special ~ option"
+	ErrXSetIDTop         Error = "ERR The ID specified in XSETID is smaller than the target stream top item"
+	ErrXSetIDLength      Error = "ERR The entries_added specified in XSETID is smaller than the target stream length"
+	ErrXSetIDAdded       Error = "ERR entries_added must be positive"
+	ErrXSetIDDeleted     Error = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+	ErrReadUnbalanced    Error = "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
+	ErrReadGroup         Error = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
+	ErrReadNoAck         Error = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+	ErrReadNoGroup       Error = "ERR Missing GROUP option for XREADGROUP"
+	ErrReadNew           Error = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+	ErrReadLast          Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
+	ErrTimeoutInt        Error = "ERR timeout is not an integer or out of range"
+	ErrGroupNoKey        Error = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
+	ErrGroupBusy         Error = "BUSYGROUP Consumer Group name already exists"
+	ErrGroupRead         Error = "ERR value for ENTRIESREAD must be positive or -1"
+	ErrClaimIdle         Error = "ERR Invalid min-idle-time argument for XCLAIM"
+	ErrClaimIdleOption   Error = "ERR Invalid IDLE option argument for XCLAIM"
+	ErrClaimTimeOption   Error = "ERR Invalid TIME option argument for XCLAIM"
+	ErrClaimRetryOption  Error = "ERR Invalid RETRYCOUNT option argument for XCLAIM"
+	ErrAutoClaimIdle     Error = "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+	ErrAutoClaimCount    Error = "ERR COUNT must be > 0"
+	ErrAutoClaimTooLarge Error = "ERR Insufficient memory, failed allocating transient memory, COUNT too high."
+)
+
+// NoGroup returns the error for a consumer group that is not there, or whose key is not.
+// XREADGROUP and XINFO have texts of their own.
+func NoGroup(key, group []byte) Error {
+	return Error("NOGROUP No such key '" + untilNUL(key) + "' or consumer group '" + untilNUL(group) + "'")
+}
+
+// NoGroupToRead returns NoGroup's error for XREADGROUP.
+func NoGroupToRead(key, group []byte) Error {
+	return NoGroup(key, group) + " in XREADGROUP with GROUP option"
+}
+
+// NoGroupInKey returns the error for a consumer group that a stream doesn't have.
+func NoGroupInKey(key, group []byte) Error {
+	return Error("NOGROUP No such consumer group '" + untilNUL(group) + "' for key name '" + untilNUL(key) + "'")
+}
+
+// UnknownClaimOption returns XCLAIM's error for a word that is no option.
+func UnknownClaimOption(word []byte) Error {
+	return Error("ERR Unrecognized XCLAIM option '" + untilNUL(word) + "'")
+}
+
+// untilNUL is what C's "%s" shows of a word.
+func untilNUL(word []byte) string { return clip(word, len(word)) }
+
 // InvalidExpire returns the error for an expiry time that is not positive where
 // it must be, or that overflows. name is the command's name in any case.
 func InvalidExpire(name string) Error {

@@ -41,7 +41,7 @@ type Command struct {
 func All() []Command {
 	var all []Command
 	for _, group := range [][]Command{
-		stringCommands(), hashCommands(), listCommands(), setCommands(), zsetCommands(), geoCommands(), bitmapCommands(),
+		stringCommands(), hashCommands(), listCommands(), setCommands(), zsetCommands(), from(3, streamCommands()), geoCommands(), bitmapCommands(),
 		hyperLogLogCommands(), genericCommands(), serverCommands(),
 	} {
 		all = append(all, group...)
@@ -50,6 +50,14 @@ func All() []Command {
 		all[i].complete()
 	}
 	return all
+}
+
+// from says with which cluster version commands came.
+func from(version uint64, list []Command) []Command {
+	for i := range list {
+		list[i].From = version
+	}
+	return list
 }
 
 // complete fills in what follows from which handler is set.

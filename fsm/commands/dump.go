@@ -43,6 +43,7 @@ var declDump = Command{
 		Since: "2.6.0", Cost: "O(N) with N the size of the value",
 		Summary: "Returns a value in Redis's own serialized form, for RESTORE here and there.",
 	},
+	From: 3,
 	Read: cmdDump,
 }
 
@@ -73,6 +74,7 @@ var declRestore = Command{
 		Since: "2.6.0", Cost: "O(N) with N the size of the value, O(N*log(N)) for sorted sets",
 		Summary: "Creates a key with a value in the form that DUMP gives, of Redis up to 7.4.",
 	},
+	From:  3,
 	Write: cmdRestore,
 	Grows: growsByRestore,
 }
@@ -85,6 +87,7 @@ var declRestoreAsking = Command{
 		Since: "3.0.0", Cost: "O(N) with N the size of the value, O(N*log(N)) for sorted sets",
 		Summary: "Is RESTORE, as Redis's own MIGRATE sends it.",
 	},
+	From:  3,
 	Write: cmdRestore,
 	Grows: growsByRestore,
 }

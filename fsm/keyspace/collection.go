@@ -6,6 +6,7 @@ import (
 	"github.com/raftkv/raftkv/fsm/hash"
 	"github.com/raftkv/raftkv/fsm/list"
 	"github.com/raftkv/raftkv/fsm/set"
+	"github.com/raftkv/raftkv/fsm/stream"
 	"github.com/raftkv/raftkv/fsm/zset"
 	"github.com/raftkv/raftkv/resp"
 )
@@ -41,6 +42,8 @@ func (s *Space) NewLoader(t Type) (Loader, error) {
 		return zsetLoader{zset.NewLoader(&s.kit)}, nil
 	case List:
 		return listLoader{list.NewLoader()}, nil
+	case Stream:
+		return streamLoader{stream.NewLoader(&s.kit)}, nil
 	}
 	return nil, fmt.Errorf("value of unknown type %d", t)
 }
@@ -68,6 +71,8 @@ type Limits struct {
 	// list-max-listpack-size.
 	ListNode int
 	ZSet     zset.Limits
+	// Stream says how long the runs of entries are that trimming with "~" removes.
+	Stream stream.Limits
 }
 
 // DefaultLimits are Redis 7.0's.
@@ -78,6 +83,7 @@ var DefaultLimits = Limits{
 	SparseHLL: 3000,
 	ListNode:  -2,
 	ZSet:      zset.Limits{Entries: 128, Value: 64},
+	Stream:    stream.Limits{Bytes: 4096, Entries: 100},
 }
 
 // SetLimits changes them. Values keep their forms until they change.

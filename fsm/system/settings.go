@@ -28,6 +28,8 @@ var settings = [...]Setting{
 	{"set-max-intset-entries", "", 512, 0, math.MaxInt64, false},
 	{"set-max-listpack-entries", "", 128, 0, math.MaxInt64, false}, // 7.2
 	{"set-max-listpack-value", "", 64, 0, math.MaxInt64, true},     // 7.2
+	{"stream-node-max-bytes", "", 4096, 0, math.MaxInt64, true},
+	{"stream-node-max-entries", "", 100, 0, math.MaxInt64, false},
 	{"zset-max-listpack-entries", "zset-max-ziplist-entries", 128, 0, math.MaxInt64, false},
 	{"zset-max-listpack-value", "zset-max-ziplist-value", 64, 0, math.MaxInt64, true},
 }

@@ -20,7 +20,7 @@ const (
 
 	// accessVersion brought users and join tokens, settingsVersion the cluster's settings.
 	accessVersion   = 2
-	settingsVersion = 2
+	settingsVersion = 3
 )
 
 // since tells of the system commands that came after FirstVersion. Those of

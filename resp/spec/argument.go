@@ -62,6 +62,12 @@ func (c *Command) Arguments() []Argument {
 		retype(args, "value", Integer)
 	case SortedSet:
 		c.retypeSortedSet(args)
+	case Stream:
+		retype(args, "start", Str) // IDs
+		retype(args, "end", Str)
+		if c.Name != "XPENDING" {
+			retype(args, "min-idle-time", Str) // as Redis's own table has it
+		}
 	}
 	for _, pair := range c.BlockNames {
 		rename(args, pair[0], pair[1])

@@ -321,7 +321,8 @@ func valueType(name string) ArgumentType {
 	case "seconds", "milliseconds", "count", "index", "offset", "start", "stop", "end", "cursor",
 		"db", "index1", "index2", "destination-db", "numkeys", "increment", "decrement", "len", "min-match-len",
 		"timeout", "ttl", "rank", "num-matches", "numreplicas", "numlocal", "bit", "slot", "length",
-		"protover", "client-id", "minidletime", "min-idle-time", "port", "limit", "frequency", "maxage":
+		"protover", "client-id", "minidletime", "min-idle-time", "port", "limit", "frequency", "maxage",
+		"ms", "entries_read", "entries_added":
 		return Integer
 	}
 	if strings.HasPrefix(name, "unix-time") {
