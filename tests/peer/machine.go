@@ -17,10 +17,12 @@ type Machine struct {
 	index uint64
 }
 
-// NewMachine returns a Machine of a founded cluster.
+// NewMachine returns a Machine of a cluster that was founded at the newest version.
 func NewMachine() (*Machine, error) {
 	m := &Machine{m: fsm.New()}
-	found := entry.Proposal{System: true, Commands: []entry.Command{system.ClusterInit("peer")}}
+	found := entry.Proposal{System: true, Commands: []entry.Command{
+		system.ClusterInit("peer"), system.ClusterVersion(system.NewestVersion),
+	}}
 	_, err := m.apply(2, 0, found)
 	return m, err
 }
