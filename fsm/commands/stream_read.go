@@ -157,12 +157,27 @@ var declXReadGroup = Command{
 		Name: "XREADGROUP", Syntax: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
 		BlockNames: [][2]string{{"key_id", "streams"}},
 		Group:      spec.Stream, Flags: spec.Blocking,
-		Keys:  []spec.KeySpec{{Flags: spec.RO | spec.Access, Keyword: "STREAMS", StartFrom: 4, Last: -1, Step: 1, Limit: 2}},
-		Since: "5.0.0", Cost: "O(log N + M log P) for each stream with N the number of its entries, M of those returned, P of the pending ones",
+		Keys:     []spec.KeySpec{{Flags: spec.RO | spec.Access, Keyword: "STREAMS", StartFrom: 4, Last: -1, Step: 1, Limit: 2}},
+		CallKeys: readGroupKeys,
+		Since:    "5.0.0", Cost: "O(log N + M log P) for each stream with N the number of its entries, M of those returned, P of the pending ones",
 		Summary: "Returns entries to a consumer of a group: new ones, or again those that are pending with it.",
 	},
 	Write: cmdXReadGroup,
 	Grows: growsByReading,
+}
+
+// readGroupKeys finds the keys of one XREADGROUP as its handler does. The notation takes
+// the first STREAMS, which may be the name of the group or of the consumer; what stands
+// behind the right one would then be read by who must not.
+func readGroupKeys(args [][]byte) (keys []spec.KeyPos) {
+	o, err := parseReadOptions(args, true)
+	if err != nil {
+		return nil
+	}
+	for i := range o.keys {
+		keys = append(keys, spec.KeyPos{Pos: len(args) - 2*len(o.keys) + i, Flags: spec.RO | spec.Access})
+	}
+	return keys
 }
 
 func cmdXReadGroup(t *keyspace.Txn, args Args, w *resp.Writer) error {
