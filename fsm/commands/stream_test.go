@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/raftkv/raftkv/resp/spec"
 )
 
 // streamScript visits special states and unlikely arguments; see directedScript.
@@ -371,43 +369,6 @@ SCAN 0 TYPE stream COUNT 1000 MATCH s3
 DEL s3
 XLEN s3
 `
-
-// The keys that the ACL looks at are the ones that the handler uses, whatever else has the
-// name of the word before them. Redis 7.0 looks for the first such word, so that there
-// a user of "streams" reads any stream, and one of a single destination writes to any.
-func TestKeysThatTheHandlerUses(t *testing.T) {
-	for _, tt := range []struct{ line, want string }{
-		{"XREADGROUP GROUP streams streams STREAMS a >", "a"},
-		{"XREADGROUP NOACK GROUP g streams STREAMS a >", "a"},
-		{"XREADGROUP COUNT 1 GROUP streams streams STREAMS a streams > >", "a streams"},
-		{"XREADGROUP NOACK GROUP g streams STREAMS\x00x a b 0 0", "a b"},
-		{"XREADGROUP COUNT x GROUP g c STREAMS a >", "a"},
-		{"XREAD STREAMS\x00 a streams b 0 0 0", "a streams b"},
-		{"GEORADIUS a 0 0 1 m STORE b", "a b"},
-		{"GEORADIUS a 0 0 1 m STORE b STORE c", "a b c"},
-		{"GEORADIUS a 0 0 1 m STORE\x00 b", "a b"},
-		{"GEORADIUSBYMEMBER a STORE 1 m COUNT 5 storedist b STORE c", "a b c"},
-		{"GEORADIUSBYMEMBER a STORE 1 m", "a"},
-	} {
-		args := Args(bytes.Fields([]byte(tt.line)))
-		for _, c := range All() {
-			if c.Name != string(args[0]) {
-				continue
-			}
-			keys, _ := spec.Keys(nil, &c.Command, args)
-			var got []string
-			for _, k := range keys {
-				got = append(got, string(args[k.Pos]))
-			}
-			if strings.Join(got, " ") != tt.want {
-				t.Errorf("%q: keys %q, want %s", tt.line, got, tt.want)
-			}
-			if first, _ := spec.FirstKey(&c.Command, args); string(first) != "a" {
-				t.Errorf("%q: the first key is %q", tt.line, first)
-			}
-		}
-	}
-}
 
 // tree is a reply as values that can be compared: strings for scalars, slices.
 func tree(b []byte) (v any, rest []byte) {
