@@ -296,6 +296,16 @@ func (o *readOptions) history(t *keyspace.Txn, s keyspace.StreamValue, a again, 
 	})
 }
 
+// isNew says whether XREADGROUP's ID asks for what the group has not delivered yet: ">",
+// or the highest ID, which Redis takes for the same.
+func isNew(arg []byte) bool {
+	if is(arg, ">") {
+		return true
+	}
+	id, err := strictID(arg, 0)
+	return err == nil && id == stream.MaxID
+}
+
 // growsByReading is for what XREADGROUP makes pending, and its consumer.
 func growsByReading(v *keyspace.View, args Args) int64 {
 	o, err := parseReadOptions(args, true)
@@ -310,7 +320,7 @@ func growsByReading(v *keyspace.View, args Args) int64 {
 		}
 		grows += consumerGrowth(o.consumer)
 		s, ok := e.Value().(keyspace.StreamValue)
-		if !ok || o.noAck || !is(o.ids[i], ">") {
+		if !ok || o.noAck || !isNew(o.ids[i]) {
 			continue
 		}
 		if g, ok := s.Group(o.group); ok {
