@@ -145,6 +145,27 @@ func (c *Conn) Do(args [][]byte) ([]byte, error) {
 	return c.Receive()
 }
 
+// Elements cuts an array's reply into those of its elements; ok is false for any other.
+func Elements(raw []byte) (elements [][]byte, ok bool) {
+	if len(raw) == 0 || raw[0] != '*' || bytes.HasPrefix(raw, []byte("*-1")) {
+		return nil, false
+	}
+	in := bufio.NewReader(bytes.NewReader(raw))
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return nil, false
+	}
+	n, err := strconv.Atoi(string(bytes.TrimSpace(line[1:])))
+	for range n {
+		var e bytes.Buffer
+		if err != nil || readReply(in, &e) != nil {
+			return nil, false
+		}
+		elements = append(elements, e.Bytes())
+	}
+	return elements, err == nil
+}
+
 // readReply copies one reply.
 func readReply(in *bufio.Reader, out *bytes.Buffer) error {
 	line, err := in.ReadBytes('\n')
