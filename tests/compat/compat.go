@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -96,6 +97,9 @@ func (r *rig) run(o Options) (*Result, error) {
 	for n := uint64(0); r.result.Commands < o.Commands && len(r.result.Differing) < o.Most; n++ {
 		s := r.sequence(o.Seed, n)
 		d, err := r.play(s)
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s: %w: the real Redis has ended itself, in%s\n%s", s.title(), err, lines(s.steps), r.redis.LastWords())
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.title(), err)
 		}

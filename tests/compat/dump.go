@@ -30,10 +30,16 @@ func sameDump(x *exchange, a, b resp.Value) bool {
 	case rdb.List:
 		return slices.EqualFunc(ours.Items, theirs.Items, bytes.Equal)
 	}
+	if a.Str[0] == formIntset && b.Str[0] == formIntset {
+		return slices.EqualFunc(ours.Items, theirs.Items, bytes.Equal)
+	}
 	plain, ok := plainPayload(a.Str)
 	other, ok2 := plainPayload(b.Str)
 	return ok && ok2 && bytes.Equal(plain, other)
 }
+
+// formIntset begins the payload of a set of integers.
+const formIntset = 11
 
 // footer is what stands behind a value: version and checksum.
 const footer = 10

@@ -21,6 +21,7 @@ type exchange struct {
 	ours, theirs []byte
 	inner        []exchange // of EXEC: what ran
 	within       bool       // is such a one
+	after        []byte     // Redis's reply to the aftermath
 }
 
 // player runs one sequence on both ends.
@@ -126,7 +127,7 @@ func lines(steps []step) (text string) {
 // drain takes the replies that nobody wants.
 func (p *player) drain(forms []form) error {
 	for _, f := range forms {
-		if _, err := p.receive(f); err != nil {
+		if _, _, err := p.receive(f); err != nil {
 			return err
 		}
 	}
@@ -135,7 +136,7 @@ func (p *player) drain(forms []form) error {
 
 // exchange takes Redis's reply and gets ours.
 func (p *player) exchange(x *exchange, f form) (err error) {
-	if x.theirs, err = p.receive(f); err != nil {
+	if x.theirs, x.after, err = p.receive(f); err != nil {
 		return err
 	}
 	p.follow(x)
@@ -241,17 +242,17 @@ func (p *player) send(st step) (form, error) {
 	return f, nil
 }
 
-func (p *player) receive(f form) ([]byte, error) {
-	reply, err := p.conn.Receive()
+func (p *player) receive(f form) (reply, after []byte, err error) {
+	reply, err = p.conn.Receive()
 	if err != nil || f == alone {
-		return reply, err
+		return reply, nil, err
 	}
 	second, err := p.conn.Receive()
 	if err != nil || f == followed {
-		return reply, err
+		return reply, second, err
 	}
 	third, err := p.conn.Receive()
-	return unwrapped(second, third), err
+	return unwrapped(second, third), nil, err
 }
 
 // unwrapped is the reply of a command that ran in a transaction of its own.
@@ -282,12 +283,30 @@ if type(n) == 'number' and redis.call('EXISTS', KEYS[1]) == 1 then
 end
 return 1`
 
-// aftermath is what Redis is sent after a command, for nothing but its effect; nil: nothing.
+// aftermath is what Redis is sent after a command, for its effect or for a look at what
+// the reply does not tell; nil: nothing.
 func aftermath(args [][]byte) [][]byte {
-	if len(args) == 2 && strings.EqualFold(string(args[0]), "PFCOUNT") {
-		return append(words("EVAL", forget, "1"), args[1])
+	switch strings.ToUpper(string(args[0])) {
+	case "PFCOUNT":
+		if len(args) == 2 {
+			return append(words("EVAL", forget, "1"), args[1])
+		}
+	case "SORT":
+		if at := lastWord(args, "STORE"); at > 0 && at+1 < len(args) && sortsByTexts(args) {
+			return append(append(words("LRANGE"), args[at+1]), words("0", "-1")...)
+		}
 	}
 	return nil
+}
+
+// lastWord is where a word stands for the last time, -1 where it does not.
+func lastWord(args [][]byte, word string) int {
+	for i := len(args) - 1; i >= 0; i-- {
+		if strings.EqualFold(string(args[i]), word) {
+			return i
+		}
+	}
+	return -1
 }
 
 // tell asks our end something, in RESP3.

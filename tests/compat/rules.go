@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -44,7 +45,7 @@ var rules = []rule{
 	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them", sameCount, false},
 	{"keys sunion sinter sdiff", "the order is a hash table's", sameMembers, false},
 	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable, true},
-	{"dump", "texts are compressed as memory that is not initialized has it in Redis; the order is a hash table's, where it is one; lists are cut into nodes otherwise: both hold the same", sameDump, true},
+	{"dump", "texts are compressed as memory that is not initialized has it in Redis; the order is a hash table's, where it is one; lists are cut into nodes otherwise; a set of integers has them as wide there as the widest that it ever had: both hold the same", sameDump, true},
 	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }, false},
 	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks, true},
 	{"spop", "chance: as many; what either took away is put to rights", samePops, true},
@@ -84,6 +85,7 @@ var parting = []struct {
 	{"sort sort_ro", "what sorts equal by texts of other keys has no order in Redis", sortsTexts},
 	{"sort sort_ro", "Redis takes an earlier number that was too large for a mistake of this command's (it never resets errno)", staleErrno},
 	{"exec", "what changes a stream's groups or its last id is a change of the key for WATCH here, and in Redis it is none", groupsChanged},
+	{"exec", "the version of an absent key rises where another key of its bucket comes into being, and where databases are swapped", absentChanged},
 }
 
 // verdict is what comes of a comparison.
@@ -137,6 +139,8 @@ func (x *exchange) compareAs(name string) verdict {
 		return differs
 	case (name == "dump" || name == "restore") && bytes.HasPrefix(x.ours, []byte("-")): // TEMP streams
 		return part
+	case name == "sort" && x.after != nil && bytes.Equal(x.ours, x.theirs):
+		return x.storedOtherwise()
 	case isNewer(name, x):
 		if x.player.session.multi { // it has spoilt the transaction there, and not here
 			return part
@@ -172,10 +176,26 @@ func (x *exchange) matches(name string) bool {
 }
 
 func sortsTexts(x *exchange) bool {
-	has := func(word string) bool {
-		return slices.ContainsFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), word) })
+	return sortsByTexts(x.args) && len(x.ours) > 0 && len(x.theirs) > 0 && x.ours[0] == x.theirs[0]
+}
+
+func sortsByTexts(args [][]byte) bool { return has(args, "BY") && has(args, "ALPHA") }
+
+// storedOtherwise says whether a SORT has stored another order than Redis, and nothing else.
+func (x *exchange) storedOtherwise() verdict {
+	raw, _, err := x.player.own(aftermath(x.args))
+	if err != nil {
+		return differs
 	}
-	return has("BY") && has("ALPHA") && len(x.ours) > 0 && len(x.theirs) > 0 && x.ours[0] == x.theirs[0]
+	ours, err := resp.Parse(raw)
+	theirs, err2 := resp.Parse(x.after)
+	switch {
+	case bytes.Equal(raw, x.after):
+		return same
+	case err == nil && err2 == nil && len(ours.Elems) == len(theirs.Elems):
+		return part
+	}
+	return differs
 }
 
 // groupsChanged says that only our end saw a change of what was watched.
@@ -183,6 +203,15 @@ func groupsChanged(x *exchange) bool {
 	ofGroups := strings.Fields("xgroup|create xgroup|createconsumer xgroup|delconsumer xgroup|destroy xgroup|setid xreadgroup xack xclaim xautoclaim xsetid")
 	return isNull(x.ours) && !isNull(x.theirs) &&
 		slices.ContainsFunc(x.player.session.ran, func(name string) bool { return slices.Contains(ofGroups, name) })
+}
+
+// absentChanged says that only our end saw a change of a key that was and is absent.
+func absentChanged(x *exchange) bool {
+	s := &x.player.session
+	return isNull(x.ours) && !isNull(x.theirs) && slices.ContainsFunc(s.watched, func(w entry.Watch) bool {
+		const absentBit = 1
+		return w.Version&absentBit != 0 && x.player.typeOf(w.DB, string(w.Key)) == "none"
+	})
 }
 
 func isNull(reply []byte) bool { return string(reply) == "*-1\r\n" || string(reply) == "_\r\n" }

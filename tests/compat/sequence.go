@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,15 +43,16 @@ func (r *rig) sequence(seed, n uint64) *sequence {
 	low, transactions := r.gen.IntN(2) == 0, r.gen.IntN(3) == 0
 	if low {
 		for range 1 + r.gen.IntN(8) {
-			r.setting(s)
+			r.setting(s, r.settings)
 		}
 	}
+	later := slices.DeleteFunc(slices.Clone(r.settings), func(name string) bool { return name == crashes })
 	for range 20 + r.gen.IntN(200) {
 		switch {
 		case r.gen.IntN(60) == 0:
 			s.add("SELECT", []string{"0", "1", "0"}[r.gen.IntN(3)])
 		case low && r.gen.IntN(50) == 0:
-			r.setting(s)
+			r.setting(s, later)
 		case transactions && r.gen.IntN(12) == 0:
 			r.transaction(s)
 		default:
@@ -63,9 +65,14 @@ func (r *rig) sequence(seed, n uint64) *sequence {
 
 func (s *sequence) add(list ...string) { s.steps = append(s.steps, step{args: words(list...)}) }
 
+// crashes is the setting that the real Redis must not be given a lower value of while
+// there are streams: with a node that was made for 100 bytes, 40 and a longer entry bring
+// 7.0.15 down at the next XRANGE ("lpValidateNext(lp, &p, lpbytes)' is not true").
+const crashes = "stream-node-max-bytes"
+
 // setting changes one of the limits.
-func (r *rig) setting(s *sequence) {
-	name := r.settings[r.gen.IntN(len(r.settings))]
+func (r *rig) setting(s *sequence, names []string) {
+	name := names[r.gen.IntN(len(names))]
 	s.add("CONFIG", "SET", name, strconv.FormatInt(r.gen.Setting(name), 10))
 }
 

@@ -17,8 +17,10 @@ type session struct {
 	multi, dirty bool
 	queue        []entry.Command
 	watches      []entry.Watch
-	// ran are the full names of the commands since the first WATCH.
-	ran []string
+	// ran are the full names of the commands since the first WATCH, watched are the keys
+	// that the last EXEC looked at.
+	ran     []string
+	watched []entry.Watch
 }
 
 const (
@@ -90,11 +92,11 @@ func (p *player) enqueue(args [][]byte) ([]byte, error) {
 func (p *player) exec() ([]byte, []entry.Command, error) {
 	s := &p.session
 	multi, dirty, all := s.multi, s.dirty, entry.Proposal{DB: s.db, Atomic: true, Watches: s.watches, Commands: s.queue}
-	ran := s.ran
+	ran, watched := s.ran, s.watches
 	if multi {
 		s.end()
 	}
-	s.ran = ran // the comparison of this reply asks for it
+	s.ran, s.watched = ran, watched // the comparison of this reply asks for them
 	switch {
 	case !multi:
 		return p.refuse(resp.ErrExecWithoutMulti)
