@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"math"
+
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/rdb"
 )
@@ -16,9 +18,12 @@ func appendZSet(v *keyspace.View, key, dst []byte) []byte {
 }
 
 func makeZSet(t *keyspace.Txn, o *rdb.Object) keyspace.Collection {
-	z := t.NewZSet()
+	z, limits := t.NewZSet(), t.Limits().ZSet
+	if o.Packed {
+		limits.Value = math.MaxInt
+	}
 	for i, member := range o.Items {
-		if !z.Set.Set(member, o.Scores[i], t.Limits().ZSet) {
+		if !z.Set.Set(member, o.Scores[i], limits) {
 			return nil
 		}
 	}
