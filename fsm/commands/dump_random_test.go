@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,7 +196,7 @@ func (r *dumpRig) stream(n int) {
 // mostly the same bytes, and each takes the other's, and ours its own, and shows what
 // it showed before.
 func TestDumpRandom(t *testing.T) {
-	rounds := 1500
+	rounds := 600
 	if testing.Short() {
 		rounds = 150
 	}
@@ -213,7 +214,7 @@ func TestDumpRandom(t *testing.T) {
 		if theirs == ours {
 			equal[kind]++
 		} else if err := r.differs(kind, string(encoding), theirs, ours); err != nil {
-			t.Fatalf("round %d: %s: %v\nours   %.2000q\ntheirs %.2000q", round, kind, err, ours, theirs)
+			t.Fatalf("round %d: %s: %v\nours   %.1000q\ntheirs %.1000q", round, kind, err, ours, theirs)
 		}
 		for _, p := range []struct {
 			name    string
@@ -260,39 +261,48 @@ func sameEncoding(kind, got, want string) bool {
 }
 
 // differs says how two payloads that are not the same bytes differ more than they may:
-// tables are in another order, deleted entries of a stream have other contents, and times
-// were taken from two clocks.
+// tables are in another order, deleted entries of a stream have other contents, times
+// were taken from two clocks, and Redis's compressor also finds what earlier strings left
+// in its table, which it does not clear.
 func (r *dumpRig) differs(kind, encoding, theirs, ours string) error {
 	a, err := rdb.Decode([]byte(theirs), math.MaxInt32)
 	if err != nil {
 		return err
 	}
 	b, err := rdb.Decode([]byte(ours), math.MaxInt32)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return err
+	case theirs[0] != ours[0]:
+		return fmt.Errorf("another form")
 	case kind == "stream":
 		maskTimes(a.Stream)
 		maskTimes(b.Stream)
 		if !reflect.DeepEqual(a, b) {
 			return fmt.Errorf("%+v\n%+v", a.Stream, b.Stream)
 		}
-		for i := range a.Stream.Nodes {
-			n := &a.Stream.Nodes[i]
-			if n.Total > len(n.Entries) {
-				return nil
-			}
-		}
-		if len(a.Stream.Groups) > 0 {
-			return nil
-		}
 	case (kind == "set" || kind == "hash") && strings.Contains(encoding, "hashtable"):
-		if len(a.Items) == len(b.Items) && len(theirs) == len(ours) {
-			return nil
+		if !slices.Equal(sortedItems(a), sortedItems(b)) {
+			return fmt.Errorf("other members")
 		}
+	case !reflect.DeepEqual(a, b):
+		return fmt.Errorf("other content")
 	}
-	return fmt.Errorf("other bytes")
+	return nil
+}
+
+// sortedItems are the members of a set, or the fields of a hash with their values.
+func sortedItems(o *rdb.Object) (all []string) {
+	for i := 0; i < len(o.Items); i++ {
+		text := strconv.Quote(string(o.Items[i]))
+		if o.Kind == rdb.Hash {
+			i++
+			text += strconv.Quote(string(o.Items[i]))
+		}
+		all = append(all, text)
+	}
+	slices.Sort(all)
+	return all
 }
 
 func maskTimes(s *rdb.StreamObject) {
@@ -311,7 +321,7 @@ func maskTimes(s *rdb.StreamObject) {
 // one that Redis made itself: nodes are cut at the same places.
 func TestDumpStreamGoesOn(t *testing.T) {
 	r := newDumpRig(t, 6)
-	rounds := 200
+	rounds := 100
 	if testing.Short() {
 		rounds = 30
 	}
