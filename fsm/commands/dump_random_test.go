@@ -331,17 +331,23 @@ func TestDumpStreamGoesOn(t *testing.T) {
 		}
 		r.both("FLUSHALL")
 		r.stream(1 + r.IntN(60))
+		r.both("XADD", "k", "18446744073709551615-1", "f", r.words(9))
+		r.both("XADD", "k", "18446744073709551615-2", "f", r.text())
+		r.both("XDEL", "k", "18446744073709551615-"+strconv.Itoa(1+r.IntN(2)))
 		if got := r.real.do("RESTORE", "c", "0", payload(t, r.our.do("DUMP", "k"))); string(got) != "+OK\r\n" {
 			t.Fatalf("round %d: %s", round, got)
 		}
-		for range 10 {
+		for i := range 15 {
 			text := r.text()
-			trim := strconv.Itoa(r.IntN(30))
 			var shown [2][]byte
-			for i, key := range []string{"k", "c"} {
-				r.real.do("XADD", key, "18446744073709551615-*", "f", text)
-				r.real.do("XTRIM", key, "MAXLEN", "~", trim)
-				shown[i] = r.real.do("XINFO", "STREAM", key)
+			for j, key := range []string{"k", "c"} {
+				if reply := r.real.do("XADD", key, "18446744073709551615-*", "f", text); reply[0] != '$' {
+					t.Fatalf("%q", reply)
+				}
+				if i > 10 {
+					r.real.do("XTRIM", key, "MAXLEN", "~", "9")
+				}
+				shown[j] = r.real.do("XINFO", "STREAM", key)
 			}
 			if !bytes.Equal(shown[0], shown[1]) {
 				t.Fatalf("round %d: %q\nas it came from us %q", round, shown[0], shown[1])

@@ -53,13 +53,20 @@ func (r *reader) list(form byte, o *Object) {
 		o.Items = r.ziplist(nil)
 	case formQuicklist:
 		for range r.count(1) {
-			o.Items = r.ziplist(o.Items)
+			if o.Items = r.ziplist(o.Items); r.bad {
+				return
+			}
 		}
 	case formQuicklist2:
 		for range r.count(2) {
+			if !r.allocate(itemSize) {
+				return
+			}
 			switch r.length() {
 			case nodePlain:
-				o.Items = append(o.Items, r.string())
+				element := r.string()
+				r.bad = r.bad || len(element) == 0
+				o.Items = append(o.Items, element)
 			case nodePacked:
 				o.Items = r.listpack(o.Items)
 			default:

@@ -3,6 +3,7 @@ package rdb
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 )
 
 // A listpack is its length in bytes (4), the number of its entries (2, 65535 for "count
@@ -138,6 +139,7 @@ func (r *reader) unpack(b []byte, items [][]byte) [][]byte {
 		return nil
 	}
 	told, before := int(binary.LittleEndian.Uint16(b[4:])), len(items)
+	items = r.grow(items, told, len(b))
 	inner := &reader{rest: b[packHead : len(b)-1], room: r.room, text: r.text}
 	for len(inner.rest) > 0 && inner.allocate(itemSize) {
 		items = append(items, inner.packed())
@@ -147,6 +149,15 @@ func (r *reader) unpack(b []byte, items [][]byte) [][]byte {
 		r.bad = true
 	}
 	return items
+}
+
+// grow makes room for as many items as a listpack or ziplist of size bytes says that it
+// has, where it can have them.
+func (r *reader) grow(items [][]byte, told, size int) [][]byte {
+	if told == packMany || told > size/2 || told*itemSize > r.room {
+		return items
+	}
+	return slices.Grow(items, told)
 }
 
 // packed reads an entry of a listpack.

@@ -202,66 +202,6 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecode: nothing panics, and what is accepted comes back from what is written of it.
-func FuzzDecode(f *testing.F) {
-	for _, s := range texts()[:12] {
-		f.Add(AppendString(nil, s))
-	}
-	body := func(b []byte) []byte { return b[:len(b)-footer] }
-	items := texts()[:20]
-	pairs := func(fn func(a, b []byte) bool) {
-		for _, item := range items {
-			fn(item, item)
-		}
-	}
-	f.Add(body(AppendHash(nil, true, 20, pairs)))
-	f.Add(body(AppendHash(nil, false, 20, pairs)))
-	f.Add(body(AppendTimedHash(nil, 20, timed(pairs, func(b []byte) int64 { return int64(len(b)) }))))
-	f.Add(body(AppendList(nil, -2, func(fn func([]byte) bool) {
-		for _, item := range items {
-			fn(item)
-		}
-	})))
-	f.Add([]byte{formIntset, 10, 2, 0, 0, 0, 1, 0, 0, 0, 5, 0})
-	f.Add([]byte{formQuicklist, 1, 20, 20, 0, 0, 0, 15, 0, 0, 0, 3, 0, 0, 1, 97, 3, 247, 2, 192, 232, 3, 255})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		o, err := Decode(Seal(bytes.Clone(b), Version), 1<<20)
-		if err != nil {
-			return
-		}
-		var payload []byte
-		each := func(fn func([]byte) bool) {
-			for _, item := range o.Items {
-				fn(item)
-			}
-		}
-		switch o.Kind {
-		case String:
-			payload = AppendString(nil, o.Items[0])
-		case List:
-			payload = AppendList(nil, -2, each)
-		case Set:
-			payload = AppendSet(nil, false, len(o.Items), each)
-		case Hash:
-			payload = AppendHash(nil, len(o.Items)%4 == 0, len(o.Items)/2, func(fn func(a, b []byte) bool) {
-				for i := 0; i < len(o.Items); i += 2 {
-					fn(o.Items[i], o.Items[i+1])
-				}
-			})
-		case ZSet:
-			payload = AppendZSet(nil, false, len(o.Items), func(fn func([]byte, float64) bool) {
-				for i, item := range o.Items {
-					fn(item, o.Scores[i])
-				}
-			})
-		}
-		again := roundTrip(t, payload)
-		if again.Kind != o.Kind || !slices.EqualFunc(again.Items, o.Items, bytes.Equal) || !slices.Equal(again.Scores, o.Scores) {
-			t.Fatalf("%x came back otherwise", b)
-		}
-	})
-}
-
 func TestLZF(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	var c compressor

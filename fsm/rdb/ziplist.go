@@ -14,6 +14,7 @@ func (r *reader) ziplist(items [][]byte) [][]byte {
 		return nil
 	}
 	tail, told, before := int(binary.LittleEndian.Uint32(b[4:])), int(binary.LittleEndian.Uint16(b[8:])), len(items)
+	items = r.grow(items, told, len(b))
 	inner := &reader{rest: b[head : len(b)-1], room: r.room, text: r.text}
 	size, last := 0, tail
 	for len(inner.rest) > 0 && inner.allocate(itemSize) {
@@ -23,7 +24,7 @@ func (r *reader) ziplist(items [][]byte) [][]byte {
 		size = len(b) - 1 - len(inner.rest) - last
 	}
 	r.room, r.text = inner.room, inner.text
-	if n := len(items) - before; inner.bad || told != packMany && told != n || last != tail {
+	if n := len(items) - before; inner.bad || told != packMany && told != n || last != tail || tail > len(b)-1 {
 		r.bad = true
 	}
 	return items
@@ -101,6 +102,7 @@ func (r *reader) zipmap() (items [][]byte) {
 		items = append(items, field, inner.take(n))
 		inner.take(free)
 	}
-	r.room, r.bad = inner.room, inner.bad
+	const uncounted = 0xfe // and above: count them
+	r.room, r.bad = inner.room, inner.bad || b[0] < uncounted && int(b[0]) != len(items)/2
 	return items
 }
