@@ -144,7 +144,7 @@ func (e Entry) text() (t Text, ok bool, err error) {
 func (v *View) Len() int {
 	d := v.data()
 	v.checkAll()
-	return d.keys.Len() - d.due.CountRange(0, uint64(v.at.Logged)+1)
+	return d.keys.Len() - d.dueBy(v.at.Logged)
 }
 
 // checkAll notes whether any key at all is due by Now but not by Logged.
