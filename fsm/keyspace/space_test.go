@@ -418,6 +418,47 @@ func TestRandomKeyIsEvenAndAlive(t *testing.T) {
 	}
 }
 
+// TestRandomKeyAmongTheDue: where nearly all that is stored is due, those that have an
+// expiry time are still picked evenly, and all others have their share.
+func TestRandomKeyAmongTheDue(t *testing.T) {
+	const due, live, picks = 20_000, 10, 3000
+	for _, stay := range []int{0, 10} {
+		s := newSpace()
+		for i := range due {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "due%d", i), nil, 50)
+		}
+		for i := range live {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "live%d", i), nil, int64(100+i%3))
+		}
+		for i := range stay {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "stay%d", i), nil, 0)
+		}
+		seen, stayed := map[string]int{}, 0
+		for seed := range uint64(picks) {
+			v := s.View(0, Instant{60, 60})
+			v.Seed = seed
+			k, ok := v.RandomKey()
+			switch {
+			case !ok || strings.HasPrefix(string(k), "due"):
+				t.Fatalf("picked %q, %v", k, ok)
+			case strings.HasPrefix(string(k), "stay"):
+				stayed++
+			default:
+				seen[string(k)]++
+			}
+		}
+		each := picks / (live + stay)
+		for k, n := range seen {
+			if len(seen) != live || n < each*7/10 || n > each*13/10 {
+				t.Errorf("%s was picked %d times, want about %d; %d different ones", k, n, each, len(seen))
+			}
+		}
+		if want := stay * each; stayed < want*8/10 || stayed > want*12/10 {
+			t.Errorf("%d times one that stays, want about %d", stayed, want)
+		}
+	}
+}
+
 // TestSlots: what waits for its removal is in no slot, whether there is more of it or
 // less of it than there is in the slot.
 func TestSlots(t *testing.T) {
