@@ -17,18 +17,18 @@ const safeSize = 8192
 // node is list-max-listpack-size.
 func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) []byte {
 	const overhead = 8 // what an element takes beside its bytes, about
-	start := len(dst)
 	size, most := safeSize, max(node, 1)
 	if node < 0 {
 		size, most = nodeSizes[min(-node, len(nodeSizes))-1], packMany
 	}
-	var body []byte
+	body := &writer{}
 	nodes := 0
 	var l listpack
 	flush := func() {
 		if l.n > 0 {
-			body = appendString(append(body, nodePacked), l.bytes())
-			nodes, l = nodes+1, listpack{}
+			body.length(nodePacked)
+			body.string(l.bytes())
+			nodes, l = nodes+1, listpack{buf: l.buf[:0]}
 		}
 	}
 	each(func(element []byte) bool {
@@ -39,8 +39,10 @@ func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) [
 		return true
 	})
 	flush()
-	dst = append(appendLength(append(dst, formQuicklist2), nodes), body...)
-	return append(dst[:start], seal(dst[start:], Version)...)
+	w := newWriter(dst, formQuicklist2)
+	w.length(uint64(nodes))
+	w.b = append(w.b, body.b...)
+	return w.end(Version)
 }
 
 func (r *reader) list(form byte, o *Object) {
@@ -51,13 +53,20 @@ func (r *reader) list(form byte, o *Object) {
 		o.Items = r.ziplist(nil)
 	case formQuicklist:
 		for range r.count(1) {
-			o.Items = r.ziplist(o.Items)
+			if o.Items = r.ziplist(o.Items); r.bad {
+				return
+			}
 		}
 	case formQuicklist2:
 		for range r.count(2) {
+			if !r.allocate(itemSize) {
+				return
+			}
 			switch r.length() {
 			case nodePlain:
-				o.Items = append(o.Items, r.string())
+				element := r.string()
+				r.bad = r.bad || len(element) == 0
+				o.Items = append(o.Items, element)
 			case nodePacked:
 				o.Items = r.listpack(o.Items)
 			default:

@@ -86,6 +86,12 @@ var keyed = []string{
 
 	"GEOADD @ 1 1 a", "GEODIST @ a b", "GEOHASH @ a", "GEOPOS @ a", "GEORADIUS @ 1 1 1 m", "GEORADIUS @ 1 1 1 m STORE @", "GEORADIUS @ 1 1 1 m STOREDIST @", "GEORADIUS_RO @ 1 1 1 m", "GEORADIUSBYMEMBER @ a 1 m",
 	"GEORADIUSBYMEMBER @ a 1 m STORE @", "GEORADIUSBYMEMBER_RO @ a 1 m", "GEOSEARCH @ FROMLONLAT 1 1 BYRADIUS 1 m", "GEOSEARCHSTORE @ @ FROMMEMBER a BYBOX 1 1 m",
+
+	"XACK @ g 1", "XADD @ * f v", "XADD @ NOMKSTREAM MAXLEN ~ 9 * f v", "XAUTOCLAIM @ g c 0 0", "XCLAIM @ g c 0 1", "XDEL @ 1", "XGROUP CREATE @ g 0 MKSTREAM", "XGROUP CREATECONSUMER @ g c", "XGROUP DELCONSUMER @ g c",
+	"XGROUP DESTROY @ g", "XGROUP SETID @ g 0", "XINFO CONSUMERS @ g", "XINFO GROUPS @", "XINFO STREAM @ FULL", "XLEN @", "XPENDING @ g", "XRANGE @ - +", "XREAD COUNT 1 STREAMS @ @ 0 0", "XREAD BLOCK 1 STREAMS @ 0",
+	"XREADGROUP GROUP g c STREAMS @ @ > >", "XREVRANGE @ + -", "XSETID @ 9-9", "XTRIM @ MAXLEN 9",
+
+	"DUMP @",
 }
 
 // places where a restricted user can be connected.
@@ -105,6 +111,7 @@ func TestARestrictedUser(t *testing.T) {
 	w.everyCommand(t)
 	w.everyKey(t)
 	w.halfKeys(t)
+	w.otherKeys(t)
 	w.aroundTheKeys(t)
 	w.restrictedHTTP(t)
 	w.changedMeanwhile(t)
@@ -243,6 +250,14 @@ func (w *witness) halfKeys(t *testing.T) {
 			"RENAME ro:1 app:1", "RENAME app:1 ro:1", "COPY app:1 ro:1", "MOVE ro:1 1", "INCR ro:1", "MSET app:1 v ro:1 v",
 			"GET wo:1", "GETEX wo:1", "GETDEL wo:1", "GETSET wo:1 v", "SET wo:1 v GET", "GETRANGE wo:1 0 -1", "SUBSTR wo:1 0 -1", "MGET ro:1 wo:1", "LCS ro:1 wo:1", "COPY wo:1 app:1",
 			"RENAME wo:1 app:1", "INCR wo:1", "INCRBYFLOAT wo:1 1",
+
+			"SETBIT ro:1 1 1", "PFADD ro:1 a", "PFMERGE ro:1 app:1", "HSET ro:1 f v", "HDEL ro:1 f", "HEXPIRE ro:1 9 FIELDS 1 f", "LPUSH ro:1 a", "LPOP ro:1", "LTRIM ro:1 0 0", "LMOVE app:1 ro:1 LEFT LEFT", "LMOVE ro:1 app:1 LEFT LEFT",
+			"SADD ro:1 a", "SREM ro:1 a", "SMOVE ro:1 app:1 a", "SUNIONSTORE ro:1 app:1", "ZADD ro:1 1 a", "ZPOPMIN ro:1", "ZRANGESTORE ro:1 app:1 0 -1", "ZUNIONSTORE ro:1 1 app:1", "GEOADD ro:1 1 1 a",
+			"GEOSEARCHSTORE ro:1 app:1 FROMMEMBER a BYBOX 1 1 m", "GEORADIUS app:1 1 1 1 m STORE ro:1", "XADD ro:1 * f v", "XDEL ro:1 1", "XTRIM ro:1 MAXLEN 1", "XGROUP CREATE ro:1 g 0", "XACK ro:1 g 1", "XSETID ro:1 9",
+			"GETBIT wo:1 1", "BITCOUNT wo:1", "BITFIELD wo:1 SET u8 0 1", "BITFIELD_RO wo:1 GET u8 0", "BITOP NOT app:1 wo:1", "PFCOUNT wo:1", "PFMERGE app:1 wo:1", "DUMP wo:1", "HGET wo:1 f", "HGETALL wo:1", "HINCRBY wo:1 f 1",
+			"HRANDFIELD wo:1", "LPOP wo:1", "LRANGE wo:1 0 -1", "LMOVE wo:1 app:1 LEFT LEFT", "SMEMBERS wo:1", "SPOP wo:1", "SMOVE wo:1 app:1 a", "SUNIONSTORE app:1 wo:1", "SSCAN wo:1 0", "ZRANGE wo:1 0 -1", "ZPOPMIN wo:1",
+			"ZINCRBY wo:1 1 a", "ZUNIONSTORE app:1 1 wo:1", "ZRANGESTORE app:1 wo:1 0 -1", "GEOSEARCHSTORE app:1 wo:1 FROMMEMBER a BYBOX 1 1 m", "GEOPOS wo:1 a", "XRANGE wo:1 - +", "XREAD STREAMS wo:1 0", "XREADGROUP GROUP g c STREAMS wo:1 >",
+			"XINFO STREAM wo:1",
 		}
 		c := dialAs(t, w.leader, "app", "pw")
 		for _, l := range refused {
@@ -252,13 +267,37 @@ func (w *witness) halfKeys(t *testing.T) {
 				}
 			}
 		}
-		for _, l := range []string{"GET ro:1", "COPY ro:1 app:1", "MGET ro:1 app:1", "SET wo:1 v", "COPY ro:1 wo:1 REPLACE", "DEL wo:1"} {
+		for _, l := range []string{"GET ro:1", "COPY ro:1 app:1", "MGET ro:1 app:1", "SET wo:1 v", "COPY ro:1 wo:1 REPLACE", "DEL wo:1", "LPUSH wo:1 a", "DEL wo:1", "HSET wo:1 f v", "DEL wo:1"} {
 			if got := c.say(line(strings.Fields(l)...)); strings.Contains(got, "-") {
 				t.Errorf("%s: %q", l, got)
 			}
 		}
 		w.clean(t, "app:1", "ro:1", "wo:1")
 		return fmt.Sprintf("%%R~ro:* and %%W~wo:*: %d lines, %d forms", len(refused), len(forms)), "NOPERM each time; what its half allows is done"
+	})
+}
+
+// otherKeys: lines in which the word before the keys stands twice, or is another argument.
+func (w *witness) otherKeys(t *testing.T) {
+	w.attack(t, byCommand, "a second key word", func(t *testing.T) (string, string) {
+		w.leader.MustDo("ACL", "SETUSER", "words", "on", ">pw", "~streams", "~STREAMS", "~app:*", "%W~wo:*", "+@all", "-@admin")
+		w.leader.MustDo("XADD", "secret", "1", "f", "v")
+		w.leader.MustDo("XGROUP", "CREATE", "secret", "g", "0")
+		w.leader.MustDo("GEOADD", "app:1", "0", "0", "m")
+		w.leader.MustDo("SET", "wo:1", "half")
+		c := dialAs(t, w.leader, "words", "pw")
+		lines := []string{
+			"XREADGROUP NOACK GROUP g streams STREAMS secret >", "XREADGROUP NOACK GROUP g streams streams secret >", "XREADGROUP NOACK GROUP g c STREAMS\x00 secret >", "XREAD STREAMS\x00 secret 0",
+			"GEORADIUS app:1 0 0 1 m STORE app:1 STORE secret", "GEORADIUS app:1 0 0 1 m STORE\x00 secret", "GEORADIUSBYMEMBER app:1 m 1 m STOREDIST app:1 STOREDIST\x00 secret", "SET wo:1 v GET\x00",
+		}
+		for _, l := range lines {
+			if got := c.say(line(strings.Fields(l)...)); got != noKey {
+				t.Errorf("%q: %q", l, got)
+			}
+		}
+		w.leader.MustDo("ACL", "DELUSER", "words")
+		w.clean(t, "app:1", "wo:1", "secret")
+		return fmt.Sprintf("%q", lines), "NOPERM each time"
 	})
 }
 
