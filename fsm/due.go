@@ -6,8 +6,8 @@ package fsm
 const (
 	// mostDue is how many go before an entry's commands.
 	mostDue = 128
-	// moreDue is how many more go behind them, about a millisecond's worth: an idle
-	// leader logs one empty entry after the other while something is due.
+	// moreDue is how many more go with an entry that has no commands, a millisecond's worth
+	// in all: an idle leader logs one after the other while something is due.
 	moreDue = 384
 	// duePerCommand is how many more each logged command is good for, so that long
 	// entries, which are few in a second, remove what is due faster than they make it.
@@ -26,7 +26,11 @@ func (a *applier) removeDue(most int) {
 // key at most, but to any number of fields: those are counted.
 func (a *applier) removeMore() {
 	given := a.m.keys.TakeTimesGiven()
-	if a.version() >= moreDueVersion {
-		a.removeDue(moreDue + duePerCommand*int(a.logged) + given)
+	switch {
+	case a.version() < moreDueVersion:
+	case a.logged == 0:
+		a.removeDue(moreDue)
+	default:
+		a.removeDue(duePerCommand*int(a.logged) + given)
 	}
 }
