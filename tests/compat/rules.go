@@ -149,6 +149,7 @@ func (x *exchange) compareAs(name string) verdict {
 	}
 	for i := range parting {
 		if slices.Contains(strings.Fields(parting[i].commands), name) && parting[i].open(x) {
+			x.player.result.Parted[parting[i].why]++
 			return part
 		}
 	}
