@@ -188,22 +188,6 @@ func TestExpiryAtLoggedTime(t *testing.T) {
 	}
 }
 
-// TestDueKeysGoInSteps: an entry removes some, all are gone for readers at once.
-func TestDueKeysGoInSteps(t *testing.T) {
-	r := newRig(t)
-	for i := range 2*mostDue + 10 {
-		r.do(fmt.Sprintf("SET k%d v PX 1000", i))
-	}
-	r.now += 1000
-	for _, stored := range []int{mostDue + 10, 10, 0} {
-		r.want("DBSIZE", r.do("DBSIZE", "KEYS *", "RANDOMKEY"), ":0 *0 $-1")
-		r.now-- // a clock that is behind stops nothing
-		if got := r.m.Stats().Databases[0].Keys; got != stored {
-			t.Errorf("%d keys stored, want %d", got, stored)
-		}
-	}
-}
-
 func TestSystemCommands(t *testing.T) {
 	r := newRig(t)
 	n1 := system.Member{ID: "n1", Raft: "h:1", RESP: "h:2", HTTP: "h:3"}
