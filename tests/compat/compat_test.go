@@ -32,7 +32,7 @@ func TestSameAsRedis(t *testing.T) {
 // TestFindsDifferences plants wrong replies: each is found, and made as short as it can be.
 func TestFindsDifferences(t *testing.T) {
 	tests := []struct {
-		name, command, reply, with string // ^ is the reply's begin
+		name, command, reply, with string   // ^ is the reply's begin
 		want                       []string // the commands of the script
 	}{
 		{"a number", "STRLEN", ":3\r\n", ":4\r\n", []string{"3 bytes", "STRLEN"}},
