@@ -26,10 +26,13 @@ type Options struct {
 // Result is what Run saw.
 type Result struct {
 	Commands  int            // that ran
+	ByProto   [4]int         // of them those in RESP2 and RESP3
+	Queued    int            // of them those that ran in a transaction
 	Checks    int            // looks at the state
 	Sequences int            // those were in
 	Ran       map[string]int // by command: how often without an error
 	Rarely    []string       // commands that ran without an error in fewer than one of 20,000
+	Parted    map[string]int // by reason: how many sequences ended with it
 	LeftOut   []string       // commands that were not made: the real Redis has none, or see rules.go
 	Differing map[string]int // by command: how many sequences ended with it
 }
@@ -79,7 +82,7 @@ func newRig() (*rig, error) {
 		return nil, err
 	}
 	r.specs = r.ours.Specs()
-	r.result.Ran, r.result.Differing = map[string]int{}, map[string]int{}
+	r.result.Ran, r.result.Differing, r.result.Parted = map[string]int{}, map[string]int{}, map[string]int{}
 	return r, nil
 }
 
@@ -204,13 +207,19 @@ func (r *Result) Summary() string {
 	for _, n := range r.Ran {
 		good += n
 	}
-	text := fmt.Sprintf("%d commands and %d looks at the state in %d sequences; %d commands without an error, of %d names\n",
-		r.Commands, r.Checks, r.Sequences, good, len(r.Ran))
+	text := fmt.Sprintf("%d commands (RESP2 %d, RESP3 %d; %d of them ran in transactions) and %d looks at the state in %d sequences; %d commands without an error, of %d names\n",
+		r.Commands, r.ByProto[2], r.ByProto[3], r.Queued, r.Checks, r.Sequences, good, len(r.Ran))
+	text += fmt.Sprintf("%d rules of what may differ, %d of them end the sequence\n", len(rules)+len(parting)+len(newer), len(parting))
 	if len(r.LeftOut) > 0 {
 		text += "left out: " + strings.Join(r.LeftOut, ", ") + "\n"
 	}
 	if len(r.Rarely) > 0 {
 		text += "rarely without an error: " + strings.Join(r.Rarely, ", ") + "\n"
+	}
+	for _, p := range parting {
+		if n := r.Parted[p.why]; n > 0 {
+			text += fmt.Sprintf("%d sequences ended early: %s\n", n, p.why)
+		}
 	}
 	if len(names) > 0 {
 		return text + "DIFFERENT: " + strings.Join(names, ", ") + "\n"

@@ -194,6 +194,8 @@ func (p *player) count(x *exchange) {
 		return
 	}
 	p.result.Commands++
+	p.result.ByProto[p.session.proto]++
+	p.result.Queued += len(x.inner)
 	if !x.within && p.session.multi {
 		return
 	}

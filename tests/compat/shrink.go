@@ -3,6 +3,7 @@ package compat
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/raftkv/raftkv/resp"
@@ -11,7 +12,8 @@ import (
 // report makes a difference as short as it can be, and prints it as a script.
 func (r *rig) report(out io.Writer, s *sequence, d *difference) error {
 	counts := r.result
-	defer func() { r.result.Commands, r.result.Checks = counts.Commands, counts.Checks }()
+	counts.Ran, counts.Parted = maps.Clone(counts.Ran), maps.Clone(counts.Parted)
+	defer func() { r.result = counts }()
 	short, d, err := r.shrink(s, d)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type Generator struct {
 	syntax map[*spec.Command][]spec.Argument
 	theme  []*spec.Command // those of the theme
 	few    bool            // few keys: commands meet
+	latest int             // the milliseconds of the last id that was made for an entry
 	common []*spec.Command // of no type
 	group  spec.Group      // of the command in the making
 	name   string          // its full name
@@ -82,7 +83,7 @@ func (g *Generator) Commands() []*spec.Command { return g.all }
 // Theme chooses what the next commands are about: one to three groups, or all; and
 // whether they are about all keys or a few.
 func (g *Generator) Theme() {
-	g.few = g.IntN(2) == 0
+	g.few, g.latest = g.IntN(2) == 0, 1
 	var groups []spec.Group
 	for _, c := range g.all {
 		if kinds[c.Group] != "" && !slices.Contains(groups, c.Group) {
@@ -122,6 +123,7 @@ func (g *Generator) Command() (*spec.Command, [][]byte) {
 	}
 	names := len(args)
 	args = g.sequence(args, g.syntax[c])
+	g.fit(args)
 	return c, g.spoil(args, names)
 }
 
@@ -214,7 +216,10 @@ func (g *Generator) given(args [][]byte, list []spec.Argument, at int) [][]byte 
 		}
 	default:
 		times += g.IntN(3)
-		if g.IntN(400) == 0 {
+		switch {
+		case g.name == "xreadgroup" && g.IntN(4) > 0: // all of them need the group
+			times = 1
+		case g.IntN(200) == 0:
 			times += 500 + g.IntN(60) // what no small form takes
 		}
 		g.times = times

@@ -3,6 +3,7 @@ package gen
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,7 @@ func Keys() (keys []string) {
 
 // makers are the commands that make what many others need: how much more often they
 // are made.
-var makers = map[string]int{"xadd": 5, "xgroup|create": 2, "xreadgroup": 4, "xclaim": 1, "pfadd": 1}
+var makers = map[string]int{"xadd": 9, "xgroup|create": 3, "xreadgroup": 7, "xclaim": 2, "xautoclaim": 1, "xpending": 1, "xack": 1, "pfadd": 1, "setbit": 2}
 
 // AnyKey is a key that the next commands may be about.
 func (g *Generator) AnyKey() []byte {
@@ -67,7 +68,7 @@ func (g *Generator) key() []byte {
 		}
 	}
 	n := g.IntN(5)
-	if g.few {
+	if g.few || kind == "x" && g.IntN(3) > 0 {
 		n = []int{0, 0, 4}[g.IntN(3)]
 	}
 	if n < 3 {
@@ -93,8 +94,10 @@ var words = map[string]func(*Generator) string{
 	"entries-read":   (*Generator).count,
 	"field":          (*Generator).member,
 	"frequency":      func(g *Generator) string { return g.pick("0", "7", "255", "256", "-1") },
-	"group":          func(g *Generator) string { return g.pick("g1", "g1", "g1", "g2", "g2", "g3") },
-	"groupname":      func(g *Generator) string { return g.pick("g1", "g1", "g1", "g2", "g2", "g3") },
+	"key1":           func(g *Generator) string { return string(g.key()) },
+	"key2":           func(g *Generator) string { return string(g.key()) },
+	"group":          func(g *Generator) string { return g.pick("g1", "g1", "g1", "g1", "g2", "g3") },
+	"groupname":      func(g *Generator) string { return g.pick("g1", "g1", "g1", "g1", "g2", "g3") },
 	"height":         (*Generator).distance,
 	"id":             (*Generator).id,
 	"increment":      (*Generator).increment,
@@ -155,6 +158,8 @@ func (g *Generator) word(a *spec.Argument) []byte {
 		return g.odd()
 	case a.Type == spec.UnixTime:
 		return []byte(g.time(a.Name))
+	case g.name == "setbit" && a.Name == "value":
+		return []byte(words["bit"](g))
 	case words[a.Name] != nil:
 		return []byte(words[a.Name](g))
 	case a.Type == spec.Integer:
@@ -313,28 +318,69 @@ func (g *Generator) bound() string {
 	case g.group != spec.SortedSet:
 		return g.small()
 	case strings.Contains(g.name, "lex"), g.IntN(8) == 0:
-		return g.pick("-", "+", "[", "(", "[", "(", "[") + g.member()
+		return g.lexBound()
 	case strings.Contains(g.name, "score"), g.IntN(4) == 0, strings.HasSuffix(g.name, "count"):
 		return g.pick("", "", "(") + g.score()
 	}
 	return g.small()
 }
 
-// id is a stream entry's.
-func (g *Generator) id() string {
-	switch n := g.IntN(20); {
-	case n < 9:
-		return strconv.Itoa(1+g.IntN(12)) + "-" + strconv.Itoa(g.IntN(3))
-	case n < 11:
-		return strconv.Itoa(g.IntN(14))
-	case n < 12:
-		return strconv.Itoa(g.IntN(12)) + "-*"
-	case n < 14:
-		return g.pick("$", ">", ">", "0", "*")
-	case n < 15:
-		return g.pick("18446744073709551615-18446744073709551615", "18446744073709551615", "0-0", "0-1", "18446744073709551616-1")
+func (g *Generator) lexBound() string {
+	end := g.pick("-", "+", "[", "(", "[", "(", "[")
+	if (end == "-" || end == "+") && g.IntN(4) > 0 {
+		return end
 	}
-	return g.pick(">", "0", "$", "0-0", strconv.Itoa(20+g.IntN(100))+"-1")
+	return end + g.member()
+}
+
+// fit makes most ends of a ZRANGE of the kind that its options ask for.
+func (g *Generator) fit(args [][]byte) {
+	at := 2
+	if g.name == "zrangestore" {
+		at = 3
+	}
+	if !strings.HasPrefix(g.name, "zrange") || len(args) < at+2 || g.IntN(4) == 0 {
+		return
+	}
+	by := func(word string) bool {
+		return slices.ContainsFunc(args[at+2:], func(a []byte) bool { return strings.EqualFold(string(a), word) })
+	}
+	for i := at; i < at+2; i++ {
+		switch {
+		case by("BYLEX"):
+			args[i] = []byte(g.lexBound())
+		case by("BYSCORE"):
+			args[i] = []byte(g.pick("", "", "(") + g.score())
+		default:
+			args[i] = []byte(g.small())
+		}
+	}
+}
+
+// id is a stream entry's: new ones rise slowly, so that others meet those that are there.
+func (g *Generator) id() string {
+	if g.IntN(12) == 0 {
+		return g.pick("18446744073709551615-18446744073709551615", "18446744073709551615", "0-0", "0-1", "18446744073709551616-1",
+			strconv.Itoa(g.IntN(12))+"-*", "*", "$", ">", "-", "+")
+	}
+	switch g.name {
+	case "xadd":
+		g.latest += g.IntN(3)
+		return strconv.Itoa(g.latest) + g.pick("-1", "-1", "-1", "-1", "-2", "-0", "-*", "-*", "")
+	case "xreadgroup":
+		if g.IntN(4) > 0 {
+			return ">"
+		}
+	case "xread":
+		if g.IntN(4) == 0 {
+			return "$"
+		}
+	case "xgroup|create", "xgroup|setid":
+		if g.IntN(2) == 0 {
+			return g.pick("0", "0", "$")
+		}
+	}
+	return strconv.Itoa(max(g.latest-g.IntN(9), 0)) + g.pick("-1", "-1", "-1", "-1", "-1", "-2", "-0", "-0", "", "")
 }
 
 func (g *Generator) pattern() string {

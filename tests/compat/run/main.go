@@ -29,7 +29,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "compat:", err)
 		os.Exit(2)
 	}
-	fmt.Printf("%sin %v\n", result.Summary(), time.Since(start).Round(time.Second))
+	took := time.Since(start)
+	fmt.Printf("%sin %v, %.0f commands a second\n", result.Summary(), took.Round(time.Second), float64(result.Commands)/took.Seconds())
 	if len(result.Differing) > 0 {
 		os.Exit(1)
 	}
