@@ -31,7 +31,9 @@ func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
 	m.mu.Lock()
 	before := m.advance(at)
 	a := applier{m: m, batch: b, replies: replies, now: max(before.now, b.Now), system: before.system}
-	m.expired += uint64(m.keys.RemoveDue(a.now, mostDue))
+	if a.system.ExpiresActively() {
+		m.expired += uint64(m.keys.RemoveDue(a.now, mostDue))
+	}
 	for i := range b.Proposals {
 		a.proposal(i)
 	}

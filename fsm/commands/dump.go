@@ -53,16 +53,24 @@ func cmdDump(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Null()
 		return nil
 	}
+	b := dumped(v, args[1], e)
+	if b == nil {
+		return resp.ErrWrongType
+	}
+	w.Bulk(b)
+	return nil
+}
+
+// dumped is what DUMP gives of an entry; nil where its type has none.
+func dumped(v *keyspace.View, key []byte, e keyspace.Entry) []byte {
 	if text, isText := e.Text(); isText {
-		w.Bulk(rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len())))
-		return nil
+		return rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len()))
 	}
 	d, ok := dumpOf(e.Type())
 	if !ok {
-		return resp.ErrWrongType
+		return nil
 	}
-	w.Bulk(d.append(v, args[1], nil))
-	return nil
+	return d.append(v, key, nil)
 }
 
 const restoreSyntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"

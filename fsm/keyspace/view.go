@@ -47,6 +47,21 @@ func (v *View) Chance() *prng.Source { return prng.New(v.seed()) }
 // DB is the number of the database.
 func (v *View) DB() int { return v.index }
 
+// Within calls fn with a View of another database, of the same instant.
+func (v *View) Within(db int, fn func(v *View)) {
+	other := *v
+	other.index, other.expected, other.found = db, nil, nil
+	fn(&other)
+	v.tick, v.Hits, v.Misses = other.tick, other.Hits, other.Misses
+}
+
+// Stored is how many keys lie in the database, those included whose time has come and
+// that are not removed yet, and how many of them have an expiry time.
+func (v *View) Stored() (keys, expire int) {
+	d := v.data()
+	return d.keys.Len(), d.due.Len() - d.fieldsOnly
+}
+
 // Now is the time that remaining times to live are told by, Unix milliseconds.
 func (v *View) Now() int64 { return v.at.Now }
 

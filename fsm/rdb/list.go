@@ -16,19 +16,39 @@ const safeSize = 8192
 // AppendList appends the payload of a list, whose elements each calls fn with in order;
 // node is list-max-listpack-size.
 func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) []byte {
-	const overhead = 8 // what an element takes beside its bytes, about
 	start := len(dst)
+	var body []byte
+	nodes := 0
+	eachNode(node, each, func(node []byte) {
+		body = appendString(append(body, nodePacked), node)
+		nodes++
+	})
+	dst = append(appendLength(append(dst, formQuicklist2), nodes), body...)
+	return append(dst[:start], seal(dst[start:], Version)...)
+}
+
+// ListNodes tells into how many nodes AppendList cuts a list, and how many bytes they
+// have together before any is compressed.
+func ListNodes(node int, each func(fn func(element []byte) bool)) (nodes, size int) {
+	eachNode(node, each, func(node []byte) {
+		nodes++
+		size += len(node)
+	})
+	return nodes, size
+}
+
+// eachNode calls fn with the listpacks of the nodes that a list is cut into.
+func eachNode(node int, each func(fn func(element []byte) bool), fn func(node []byte)) {
+	const overhead = 8 // what an element takes beside its bytes, about
 	size, most := safeSize, max(node, 1)
 	if node < 0 {
 		size, most = nodeSizes[min(-node, len(nodeSizes))-1], packMany
 	}
-	var body []byte
-	nodes := 0
 	var l listpack
 	flush := func() {
 		if l.n > 0 {
-			body = appendString(append(body, nodePacked), l.bytes())
-			nodes, l = nodes+1, listpack{}
+			fn(l.bytes())
+			l = listpack{}
 		}
 	}
 	each(func(element []byte) bool {
@@ -39,8 +59,6 @@ func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) [
 		return true
 	})
 	flush()
-	dst = append(appendLength(append(dst, formQuicklist2), nodes), body...)
-	return append(dst[:start], seal(dst[start:], Version)...)
 }
 
 func (r *reader) list(form byte, o *Object) {
