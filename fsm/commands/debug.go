@@ -39,16 +39,6 @@ var debugging = []struct {
 	{"SDSLEN", 1, 1, debugString},
 }
 
-// DebugReads says whether a subcommand of DEBUG is one of those here.
-func DebugReads(name []byte) bool {
-	for i := range debugging {
-		if is(name, debugging[i].name) {
-			return true
-		}
-	}
-	return false
-}
-
 func cmdDebug(v *keyspace.View, args Args, w *resp.Writer) error {
 	for i := range debugging {
 		d := &debugging[i]
