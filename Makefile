@@ -13,6 +13,8 @@ WRITERS ?= 8
 DURATION ?= 4m
 NODES ?= 3
 SEED ?= 0
+# How many keys, and members of each collection, make scan walks over.
+KEYS ?= 1000000
 # How many commands make compat runs; SEED decides them, too, and ONLY is a group or a command there.
 COMMANDS ?= 1000000
 # Which parts make bench measures (all), small sizes for development (1), systems that take no
@@ -28,7 +30,7 @@ LDFLAGS := -X github.com/raftkv/raftkv/server/config.commit=$(COMMIT)
 SOURCES = $(shell find . -name '*.go' -not -path './.*' -not -path './data/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz kill powerloss limits security chaos bench compat cover docs clean redis strace peers left-out
+.PHONY: help build run test race lint fuzz kill powerloss limits security chaos scan bench compat cover docs clean redis strace peers left-out
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +72,9 @@ chaos: ## put NODES (3) nodes under faults for DURATION (4m) and check what clie
 
 stale: ## try ROUNDS (100) times to get a stale read from a deposed leader, without and with a learner
 	RAFTKV_STALE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestNoStaleRead$$' ./tests/cluster
+
+scan: ## walk over KEYS (1000000) keys and members during writes, kill -9 and restores, and count what was not shown
+	RAFTKV_SCAN_KEYS=$(KEYS) $(GO) test -count=1 -timeout 30m -v -run '^TestScanDuringWrites$$' ./tests/cluster
 
 limits: ## try to break every limit with the sizes of a stranger who means it, and print what held
 	RAFTKV_LIMITS=full $(GO) test -count=1 -timeout 30m -v ./tests/limits

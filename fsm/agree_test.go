@@ -21,7 +21,8 @@ import (
 // replies. The second gets them in binary form, wants no replies, and is replaced
 // at one index by a Machine restored from its snapshot. In the end, and where the
 // second is replaced, both snapshots must be the same bytes. What a batch was decoded
-// from and into is used again for the next one: a Machine must not keep any of it.
+// from and into is used again for the next one: a Machine must not keep any of it. The
+// cluster is at one of the versions that there are, mostly the newest.
 func FuzzReplicasAgree(f *testing.F) {
 	for seed := range uint64(8) {
 		f.Add(seed, uint8(60), uint8(seed*7))
@@ -30,7 +31,7 @@ func FuzzReplicasAgree(f *testing.F) {
 		g := newGenerator(seed)
 		whole, other := New(), follower{Machine: New()}
 		found := &entry.Batch{Version: entry.Version, Proposals: []entry.Proposal{
-			{System: true, Commands: []entry.Command{system.ClusterInit("agree")}},
+			{System: true, Commands: []entry.Command{system.ClusterInit("agree"), system.ClusterVersion(versionOf(seed))}},
 		}}
 		for i := range int(entries) + 1 {
 			at := Position{Index: uint64(i + 1), Term: uint64(i/10 + 1)}
@@ -47,6 +48,13 @@ func FuzzReplicasAgree(f *testing.F) {
 			t.Fatalf("two states of one log, %d and %d bytes, first difference at %d", len(a), len(b), difference(a, b))
 		}
 	})
+}
+
+func versionOf(seed uint64) uint64 {
+	if seed%2 == 0 {
+		return system.NewestVersion
+	}
+	return system.FirstVersion + seed/2%system.NewestVersion
 }
 
 // follower is a Machine that gets its entries in binary form.

@@ -10,11 +10,6 @@ import (
 	"github.com/raftkv/raftkv/resp"
 )
 
-// mostDue is how many keys, and fields of hashes, whose time has come one entry removes:
-// enough to keep up with any load, and no pause when a million are due at once. What is due
-// but not removed yet is gone for every reader all the same.
-const mostDue = 128
-
 // Apply runs one log entry. Positions must rise from call to call. replies is
 // nil where nobody waits for them; otherwise it has one Writer for each proposal
 // (each may be nil), which gets the replies of its commands, one after the other.
@@ -31,13 +26,12 @@ func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
 	m.mu.Lock()
 	before := m.advance(at)
 	a := applier{m: m, batch: b, replies: replies, now: max(before.now, b.Now), system: before.system}
-	if a.system.ExpiresActively() {
-		m.expired += uint64(m.keys.RemoveDue(a.now, mostDue))
-	}
+	a.removeDue(mostDue)
 	for i := range b.Proposals {
 		a.proposal(i)
 	}
 	m.ahead.drop()
+	a.removeMore()
 	m.publish(at, a.now, a.system)
 	m.mu.Unlock()
 }

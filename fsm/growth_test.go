@@ -157,6 +157,7 @@ func TestGrowthOfPending(t *testing.T) {
 	}
 	run("XGROUP", "CREATE", "s", "g", "0")
 	run("XGROUP", "CREATE", "s", "h", "0")
+	run("XGROUP", "CREATE", "s", "i", "0")
 	for _, tt := range []struct {
 		words []string
 		least int64
@@ -164,6 +165,7 @@ func TestGrowthOfPending(t *testing.T) {
 		{[]string{"XREADGROUP", "GROUP", "g", "c", "COUNT", "100", "STREAMS", "s", ">"}, 5000},
 		{[]string{"XREADGROUP", "GROUP", "g", strings.Repeat("name", 1000), "STREAMS", "s", ">"}, 50_000},
 		{[]string{"XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", "0"}, 0},
+		{[]string{"XREADGROUP", "GROUP", "i", "c", "STREAMS", "s", "18446744073709551615-18446744073709551615"}, 50_000}, // as ">"
 		{append(claim, "FORCE"), 50_000},
 		{[]string{"XAUTOCLAIM", "s", "h", strings.Repeat("else", 1000), "0", "0"}, 8000},
 	} {

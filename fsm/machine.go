@@ -178,9 +178,10 @@ func isDB(db int) bool { return db >= 0 && db < keyspace.Databases }
 
 // DBStats is what INFO tells of one database.
 type DBStats struct {
-	Keys    int   // those due but not yet removed included
+	Keys    int   // keys that exist
 	Expires int   // keys with an expiry time
 	AvgTTL  int64 // mean time to live of those, milliseconds, from a sample
+	Due     int   // keys whose time has come, whose memory is not given back yet
 }
 
 // Stats is what INFO tells of the whole keyspace.
@@ -216,7 +217,7 @@ func (m *Machine) CountKeysInSlot(slot int) int {
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.keys.CountInSlot(0, slot)
+	return m.keys.CountInSlot(0, slot, m.Now())
 }
 
 // KeysInSlot returns up to most keys of database 0 in a hash slot.
@@ -226,5 +227,5 @@ func (m *Machine) KeysInSlot(slot, most int) [][]byte {
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.keys.ListSlot(0, slot, most)
+	return m.keys.ListSlot(0, slot, most, m.Now())
 }

@@ -199,6 +199,7 @@ func (r *report) stats() {
 	r.field("instantaneous_output_kbps", fmt.Sprintf("%.2f", out/1024))
 	r.field("rejected_connections", now.rejected-base.rejected)
 	r.field("expired_keys", now.expired-base.expired)
+	r.field("expired_keys_stored", now.due)
 	r.field("evicted_keys", 0)
 	r.field("evicted_clients", 0)
 	r.field("keyspace_hits", now.hits-base.hits)
@@ -216,15 +217,21 @@ type counts struct {
 	connections, rejected, commands, errors, bytesIn, bytesOut int64
 	queryCuts, outputCuts                                      int64
 	expired, hits, misses                                      uint64
+	due                                                        int
 }
 
 func (s *Server) counts() counts {
 	machine, n := s.machine.Stats(), &s.stats
+	due := 0
+	for i := range machine.Databases {
+		due += machine.Databases[i].Due
+	}
 	return counts{
 		connections: n.connections.Load(), rejected: n.rejected.Load(), commands: n.commands.Load(),
 		errors: n.errors.Load(), bytesIn: n.bytesIn.Load(), bytesOut: n.bytesOut.Load(),
 		queryCuts: n.queryCuts.Load(), outputCuts: n.outputCuts.Load(),
 		expired: machine.Expired, hits: machine.Hits, misses: machine.Misses,
+		due: due,
 	}
 }
 

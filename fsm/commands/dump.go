@@ -20,19 +20,13 @@ type dump struct {
 	make func(t *keyspace.Txn, o *rdb.Object) keyspace.Collection
 }
 
-// dumps are by type; of those that stand for nothing there are no commands yet.
+// dumps are by type; strings have none.
 var dumps = [...]dump{
-	keyspace.Hash: dumpHash,
-	keyspace.List: dumpList,
-	keyspace.Set:  dumpSet,
-	keyspace.ZSet: dumpZSet,
-}
-
-func dumpOf(t keyspace.Type) (d dump, ok bool) {
-	if int(t) < len(dumps) {
-		d = dumps[t]
-	}
-	return d, d.append != nil
+	keyspace.Hash:   dumpHash,
+	keyspace.List:   dumpList,
+	keyspace.Set:    dumpSet,
+	keyspace.Stream: dumpStream,
+	keyspace.ZSet:   dumpZSet,
 }
 
 var declDump = Command{
@@ -53,24 +47,16 @@ func cmdDump(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Null()
 		return nil
 	}
-	b := dumped(v, args[1], e)
-	if b == nil {
-		return resp.ErrWrongType
-	}
-	w.Bulk(b)
+	w.Bulk(dumped(v, args[1], e))
 	return nil
 }
 
-// dumped is what DUMP gives of an entry; nil where its type has none.
+// dumped is what DUMP gives of an entry.
 func dumped(v *keyspace.View, key []byte, e keyspace.Entry) []byte {
 	if text, isText := e.Text(); isText {
 		return rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len()))
 	}
-	d, ok := dumpOf(e.Type())
-	if !ok {
-		return nil
-	}
-	return d.append(v, key, nil)
+	return dumps[e.Type()].append(v, key, nil)
 }
 
 const restoreSyntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"
@@ -129,16 +115,17 @@ func cmdRestore(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	if err != nil {
 		return resp.ErrBadFormat
 	}
-	if o.Kind == rdb.String {
-		t.SetString(args[1], o.Items[0], at)
-		w.OK()
-		return nil
+	var value keyspace.Collection
+	if o.Kind != rdb.String {
+		if value = restored(t, o); value == nil {
+			return resp.ErrBadFormat
+		}
 	}
-	switch value := restored(t, o); {
+	switch {
+	case at != 0 && at <= t.Now(), value != nil && value.Len() == 0 && o.Kind != rdb.Stream:
+		t.Delete(args[1]) // a key that never was has not changed
 	case value == nil:
-		return resp.ErrBadFormat
-	case value.Len() == 0:
-		t.Delete(args[1])
+		t.SetString(args[1], o.Items[0], at)
 	default:
 		t.Set(args[1], value, at)
 	}

@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"math"
+
 	"github.com/raftkv/raftkv/fsm/hash"
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/rdb"
@@ -25,7 +27,10 @@ func appendHash(v *keyspace.View, key, dst []byte) []byte {
 }
 
 func makeHash(t *keyspace.Txn, o *rdb.Object) keyspace.Collection {
-	h := t.NewHash()
+	h, limits := t.NewHash(), t.Limits().Hash
+	if o.Packed {
+		limits.Value = math.MaxInt
+	}
 	for i := 0; i < len(o.Items); i += 2 {
 		f := hash.Field{Name: o.Items[i], Value: o.Items[i+1]}
 		if o.Expires != nil {
@@ -34,7 +39,7 @@ func makeHash(t *keyspace.Txn, o *rdb.Object) keyspace.Collection {
 		if f.Expires != 0 && f.Expires <= t.Now() {
 			continue
 		}
-		if !h.Set(f, t.Now(), &t.Limits().Hash) {
+		if !h.Set(f, t.Now(), &limits) {
 			return nil
 		}
 	}

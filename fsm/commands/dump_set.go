@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"math"
+
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/rdb"
 )
@@ -13,9 +15,12 @@ func appendSet(v *keyspace.View, key, dst []byte) []byte {
 }
 
 func makeSet(t *keyspace.Txn, o *rdb.Object) keyspace.Collection {
-	s := t.NewSet()
+	s, limits := t.NewSet(), t.Limits().Set
+	if o.Packed { // which one of integers is not, either
+		limits.Ints, limits.Value = 0, math.MaxInt
+	}
 	for _, member := range o.Items {
-		if !s.Add(member, t.Limits().Set) {
+		if !s.Add(member, limits) {
 			return nil
 		}
 	}

@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"math"
+
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/fsm/rdb"
 )
@@ -15,12 +17,18 @@ func appendZSet(v *keyspace.View, key, dst []byte) []byte {
 	return rdb.AppendZSet(dst, false, z.Len(), func(fn func(member []byte, score float64) bool) { z.Descend(0, z.Len(), fn) })
 }
 
+// makeZSet knows only in the end whether the set is a small one, as Redis does: a small
+// one has no negative zero, so it must not be one on the way.
 func makeZSet(t *keyspace.Txn, o *rdb.Object) keyspace.Collection {
-	z := t.NewZSet()
+	b, limits := t.BuildZSet(), t.Limits().ZSet
+	if o.Packed {
+		limits.Value = math.MaxInt
+	}
 	for i, member := range o.Items {
-		if !z.Set.Set(member, o.Scores[i], t.Limits().ZSet) {
+		if _, there := b.Score(member); there {
 			return nil
 		}
+		b.Set(member, o.Scores[i])
 	}
-	return z
+	return keyspace.ZSetValue{Set: b.Done(limits)}
 }

@@ -20,7 +20,7 @@ const (
 var declGeoRadius = Command{
 	Command: spec.Command{
 		Name: "GEORADIUS", Syntax: "key longitude latitude radius <M | KM | FT | MI> " + radiusOption + " [STORE key] [STOREDIST key]",
-		Group: spec.Geo, BlockNames: countBlock, Keys: radiusKeys(6), Flags: spec.DenyOOM,
+		Group: spec.Geo, BlockNames: countBlock, Keys: radiusKeys(6), CallKeys: radiusCallKeys(6), Flags: spec.DenyOOM,
 		Since: "3.2.0", Cost: searchCost,
 		Summary:    "Returns the members within a distance from a position, or stores them.",
 		Deprecated: "6.2.0; `GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
@@ -47,7 +47,7 @@ var declGeoRadiusRO = Command{
 var declGeoRadiusByMember = Command{
 	Command: spec.Command{
 		Name: "GEORADIUSBYMEMBER", Syntax: "key member radius <M | KM | FT | MI> " + radiusOption + " [STORE key] [STOREDIST key]",
-		Group: spec.Geo, BlockNames: countBlock, Keys: radiusKeys(5), Flags: spec.DenyOOM,
+		Group: spec.Geo, BlockNames: countBlock, Keys: radiusKeys(5), CallKeys: radiusCallKeys(5), Flags: spec.DenyOOM,
 		Since: "3.2.0", Cost: searchCost,
 		Summary:    "Returns the members within a distance from one of them, or stores them.",
 		Deprecated: "6.2.0; `GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
@@ -105,6 +105,25 @@ func radiusKeys(options int) []spec.KeySpec {
 		spec.KeyAt(1, spec.RO|spec.Access),
 		{Flags: spec.OW | spec.Update, Keyword: "STORE", StartFrom: options, Step: 1},
 		{Flags: spec.OW | spec.Update, Keyword: "STOREDIST", StartFrom: options, Step: 1},
+	}
+}
+
+// radiusCallKeys returns what finds the keys of one call of an old command: what is
+// searched, and all destinations. Of several the last one counts, where the notation
+// would find the first.
+func radiusCallKeys(options int) func([][]byte) []spec.KeyPos {
+	return func(args [][]byte) []spec.KeyPos {
+		if len(args) < options {
+			return nil
+		}
+		keys := []spec.KeyPos{{Pos: 1, Flags: spec.RO | spec.Access}}
+		for at := options; at+1 < len(args); at++ {
+			if is(args[at], "STORE") || is(args[at], "STOREDIST") {
+				at++
+				keys = append(keys, spec.KeyPos{Pos: at, Flags: spec.OW | spec.Update})
+			}
+		}
+		return keys
 	}
 }
 

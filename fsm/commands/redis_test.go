@@ -144,6 +144,8 @@ func (o *ours) do(args ...string) []byte {
 	return bytes.Clone(o.w.Bytes())
 }
 
+func (o *ours) instant() keyspace.Instant { return keyspace.Instant{Logged: o.now, Now: o.now} }
+
 func (o *ours) run(argv Args) error {
 	if is(argv[0], "SELECT") {
 		n, err := strconv.Atoi(string(argv[1]))
@@ -171,7 +173,7 @@ func (o *ours) run(argv Args) error {
 	case c.Write != nil:
 		return c.Write(o.space.Txn(o.db, o.now, o.seed), argv, o.w)
 	case c.Read != nil:
-		v := o.space.View(o.db, keyspace.Instant{Logged: o.now, Now: o.now})
+		v := o.space.View(o.db, o.instant())
 		v.Seed = o.seed
 		return c.Read(v, argv, o.w)
 	case c.Plain != nil:

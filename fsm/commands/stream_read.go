@@ -157,12 +157,27 @@ var declXReadGroup = Command{
 		Name: "XREADGROUP", Syntax: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
 		BlockNames: [][2]string{{"key_id", "streams"}},
 		Group:      spec.Stream, Flags: spec.Blocking,
-		Keys:  []spec.KeySpec{{Flags: spec.RO | spec.Access, Keyword: "STREAMS", StartFrom: 4, Last: -1, Step: 1, Limit: 2}},
-		Since: "5.0.0", Cost: "O(log N + M log P) for each stream with N the number of its entries, M of those returned, P of the pending ones",
+		Keys:     []spec.KeySpec{{Flags: spec.RO | spec.Access, Keyword: "STREAMS", StartFrom: 4, Last: -1, Step: 1, Limit: 2}},
+		CallKeys: readGroupKeys,
+		Since:    "5.0.0", Cost: "O(log N + M log P) for each stream with N the number of its entries, M of those returned, P of the pending ones",
 		Summary: "Returns entries to a consumer of a group: new ones, or again those that are pending with it.",
 	},
 	Write: cmdXReadGroup,
 	Grows: growsByReading,
+}
+
+// readGroupKeys finds the keys of one XREADGROUP as its handler does. The notation takes
+// the first STREAMS, which may be the name of the group or of the consumer; what stands
+// behind the right one would then be read by who must not.
+func readGroupKeys(args [][]byte) (keys []spec.KeyPos) {
+	o, err := parseReadOptions(args, true)
+	if err != nil {
+		return nil
+	}
+	for i := range o.keys {
+		keys = append(keys, spec.KeyPos{Pos: len(args) - 2*len(o.keys) + i, Flags: spec.RO | spec.Access})
+	}
+	return keys
 }
 
 func cmdXReadGroup(t *keyspace.Txn, args Args, w *resp.Writer) error {
@@ -281,6 +296,16 @@ func (o *readOptions) history(t *keyspace.Txn, s keyspace.StreamValue, a again, 
 	})
 }
 
+// isNew says whether XREADGROUP's ID asks for what the group has not delivered yet: ">",
+// or the highest ID, which Redis takes for the same.
+func isNew(arg []byte) bool {
+	if is(arg, ">") {
+		return true
+	}
+	id, err := strictID(arg, 0)
+	return err == nil && id == stream.MaxID
+}
+
 // growsByReading is for what XREADGROUP makes pending, and its consumer.
 func growsByReading(v *keyspace.View, args Args) int64 {
 	o, err := parseReadOptions(args, true)
@@ -295,7 +320,7 @@ func growsByReading(v *keyspace.View, args Args) int64 {
 		}
 		grows += consumerGrowth(o.consumer)
 		s, ok := e.Value().(keyspace.StreamValue)
-		if !ok || o.noAck || !is(o.ids[i], ">") {
+		if !ok || o.noAck || !isNew(o.ids[i]) {
 			continue
 		}
 		if g, ok := s.Group(o.group); ok {

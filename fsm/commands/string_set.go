@@ -72,7 +72,7 @@ var declSet = Command{
 // setKeyFlags says what one SET does with its key: only one with GET reads it.
 func setKeyFlags(args [][]byte) spec.KeyFlags {
 	for i := 3; i < len(args); i++ {
-		if len(args[i]) == 3 && args[i][0]|0x20 == 'g' && args[i][1]|0x20 == 'e' && args[i][2]|0x20 == 't' {
+		if is(args[i], "GET") {
 			return spec.RW | spec.Access | spec.Update
 		}
 	}

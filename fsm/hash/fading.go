@@ -105,6 +105,19 @@ func (m *Map) eachTime(fn func(expires int64)) {
 	}
 }
 
+// Fading is how many of the fields stored expire.
+func (m *Map) Fading() (n int) {
+	if m.due != nil {
+		return m.due.Len()
+	}
+	m.eachTime(func(expires int64) {
+		if expires != 0 {
+			n++
+		}
+	})
+	return n
+}
+
 // Due says whether the time of any field stored is above after and not above until.
 func (m *Map) Due(after, until int64) (any bool) {
 	if m.large != nil {

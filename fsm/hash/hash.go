@@ -16,7 +16,7 @@ import (
 )
 
 // Limits say up to what size a hash is a small one: hash-max-listpack-entries, and
-// hash-max-listpack-value in bytes. They are looked at when it grows.
+// hash-max-listpack-value in bytes. They are looked at when a field is set.
 type Limits struct{ Entries, Value int }
 
 // Field is a field with what belongs to it.
@@ -138,7 +138,7 @@ func (m *Map) Set(f Field, now int64, limits *Limits) (created bool) {
 		return m.put(f, now)
 	}
 	created = m.setSmall(f, now)
-	if created && m.n > limits.Entries && m.Count(now) > limits.Entries {
+	if m.n > limits.Entries && m.Count(now) > limits.Entries { // of an old field, too: the limit may be a new one
 		m.enlarge()
 	}
 	return created

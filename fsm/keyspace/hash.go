@@ -158,6 +158,9 @@ func (h *HashEdit) own() {
 // own memory, and its expiry time, if it has one, must be to come.
 func (h *HashEdit) Set(f hash.Field) (created bool) {
 	h.own()
+	if f.Expires != 0 {
+		h.t.space.given++
+	}
 	return h.m.Set(f, h.t.at.Logged, &h.t.space.limits.Hash)
 }
 
@@ -178,6 +181,9 @@ func (h *HashEdit) SetExpiry(name []byte, at int64) {
 		return
 	}
 	h.own()
+	if at != 0 {
+		h.t.space.given++
+	}
 	h.m.SetExpiry(name, at, h.t.at.Logged)
 }
 

@@ -241,7 +241,7 @@ func TestRemoveDueIsBounded(t *testing.T) {
 		t.Errorf("next due at %d, %v", due, ok)
 	}
 	// A hash whose fields have all expired goes as a whole.
-	if n := s.RemoveDue(1010, 1); n != 1 || s.Stats(0, 1010).Keys != 0 || s.Bytes() != 0 {
+	if n := s.RemoveDue(1010, 1); n != 1 || s.Stats(0, 1010) != (Stats{}) || s.Bytes() != 0 {
 		t.Errorf("%d keys removed, %+v, %d bytes", n, s.Stats(0, 1010), s.Bytes())
 	}
 	if _, ok := s.NextDue(); ok {

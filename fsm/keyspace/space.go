@@ -33,6 +33,8 @@ type Space struct {
 	epochs  dict.Epochs // of objects
 	kit     dict.Kit    // of all collections
 	limits  Limits
+	// given counts the expiry times that fields of hashes were given.
+	given int
 	// scratch is where values are copied to that move within a table.
 	scratch []byte
 }
@@ -91,31 +93,39 @@ func (s *Space) Txn(db int, now int64, seed uint64) *Txn {
 
 // Stats is what INFO tells of a database.
 type Stats struct {
-	Keys    int   // keys, those due but not yet removed included
-	Expires int   // keys with an expiry time
+	Keys int // keys that exist
+	// Expires is how many of them have an expiry time. Hashes whose fields have all
+	// expired make it too small, until they are removed.
+	Expires int
 	AvgTTL  int64 // their mean time to live in milliseconds, from a sample
+	Due     int   // keys whose time has come, not removed yet
 }
 
 // Stats returns figures of one database at the time now.
 func (s *Space) Stats(db int, now int64) Stats {
 	d := s.dbs[db]
-	st := Stats{Keys: d.keys.Len(), Expires: d.due.Len() - d.fieldsOnly}
+	due := d.dueBy(now)
+	live := d.due.Len() - due
+	st := Stats{Keys: d.keys.Len() - due, Expires: max(0, live-d.fieldsOnly), Due: due}
 	const samples = 32 // evenly over the index, so the mean is close
 	var left []int64
-	for i, n := 0, min(samples, d.due.Len()); i < n; i++ {
-		at, r, _ := d.due.At((2*i + 1) * d.due.Len() / (2 * n))
+	for i, n := 0, min(samples, live); i < n; i++ {
+		at, r, _ := d.due.At(due + (2*i+1)*live/(2*n))
 		if d.fieldsOnly > 0 {
 			if e, _ := d.keys.Get(s.position(r.Key), r.Key); entryOf(e).ExpireAt() == 0 {
 				continue
 			}
 		}
-		left = append(left, max(0, int64(at)-now))
+		left = append(left, int64(at)-now)
 	}
 	for _, ttl := range left {
 		st.AvgTTL += ttl / int64(len(left))
 	}
 	return st
 }
+
+// dueBy is how many keys are stored whose time has come at now.
+func (d *database) dueBy(now int64) int { return d.due.CountRange(0, uint64(now)+1) }
 
 // Bytes is the memory that keys and values take, with their overhead: an
 // estimate that is the same on every replica.
@@ -137,6 +147,14 @@ func (s *Space) NextDue() (ms int64, ok bool) {
 		}
 	}
 	return ms, ok
+}
+
+// TakeTimesGiven returns how many expiry times fields of hashes were given since it was
+// last called.
+func (s *Space) TakeTimesGiven() int {
+	n := s.given
+	s.given = 0
+	return n
 }
 
 // RemoveDue removes up to max keys and fields of hashes whose time has come at now, and
@@ -174,21 +192,38 @@ func (s *Space) nextDue(now int64, index func(*database) *schedule) (next *datab
 	return next, key, db
 }
 
-// CountInSlot is how many keys of a database lie in a hash slot, those due but
-// not yet removed included, as in Redis.
-func (s *Space) CountInSlot(db, slot int) int {
-	return s.dbs[db].keys.CountRange(slotStart(slot), slotStart(slot+1))
+// CountInSlot is how many keys of a database that exist at the time now lie in a hash
+// slot. While some wait for their removal it looks at those, or at those of the slot,
+// whichever are fewer.
+func (s *Space) CountInSlot(db, slot int, now int64) int {
+	d := s.dbs[db]
+	stored, due := d.keys.CountRange(slotStart(slot), slotStart(slot+1)), d.dueBy(now)
+	if due >= stored {
+		return len(s.ListSlot(db, slot, stored, now))
+	}
+	d.due.Ascend(0, func(at uint64, r dict.Record[object]) bool {
+		if int64(at) > now {
+			return false
+		}
+		if resp.Slot(r.Key) == slot {
+			stored--
+		}
+		return true
+	})
+	return stored
 }
 
-// ListSlot returns up to n keys of a hash slot.
-func (s *Space) ListSlot(db, slot, n int) [][]byte {
+// ListSlot returns up to n keys of a hash slot that exist at the time now.
+func (s *Space) ListSlot(db, slot, n int, now int64) [][]byte {
 	var keys [][]byte
 	end := slotStart(slot + 1)
 	s.dbs[db].keys.Ascend(slotStart(slot), func(pos uint64, r dict.Record[object]) bool {
 		if pos >= end || len(keys) >= n {
 			return false
 		}
-		keys = append(keys, bytes.Clone(r.Key))
+		if at := entryOf(r).end(); at == 0 || at > now {
+			keys = append(keys, bytes.Clone(r.Key))
+		}
 		return true
 	})
 	return keys

@@ -320,7 +320,7 @@ func TestRemoveDueOrder(t *testing.T) {
 	if n := s.RemoveDue(9, 10); n != 0 {
 		t.Errorf("removed %d before their time", n)
 	}
-	if n := s.RemoveDue(20, 2); n != 2 || s.Stats(3, 20).Keys != 0 || s.Stats(0, 20).Keys != 3 {
+	if n := s.RemoveDue(20, 2); n != 2 || s.Stats(3, 20) != (Stats{}) || s.Stats(0, 20) != (Stats{Keys: 2, Expires: 1, AvgTTL: 10, Due: 1}) {
 		t.Errorf("removed %d; want the oldest, then database 0", n)
 	}
 	if _, ok := s.dbs[0].keys.Get(s.position([]byte("b")), []byte("b")); ok {
@@ -418,21 +418,71 @@ func TestRandomKeyIsEvenAndAlive(t *testing.T) {
 	}
 }
 
+// TestRandomKeyAmongTheDue: where nearly all that is stored is due, those that have an
+// expiry time are still picked evenly, and all others have their share.
+func TestRandomKeyAmongTheDue(t *testing.T) {
+	const due, live, picks = 20_000, 10, 3000
+	for _, stay := range []int{0, 10} {
+		s := newSpace()
+		for i := range due {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "due%d", i), nil, 50)
+		}
+		for i := range live {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "live%d", i), nil, int64(100+i%3))
+		}
+		for i := range stay {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "stay%d", i), nil, 0)
+		}
+		seen, stayed := map[string]int{}, 0
+		for seed := range uint64(picks) {
+			v := s.View(0, Instant{60, 60})
+			v.Seed = seed
+			k, ok := v.RandomKey()
+			switch {
+			case !ok || strings.HasPrefix(string(k), "due"):
+				t.Fatalf("picked %q, %v", k, ok)
+			case strings.HasPrefix(string(k), "stay"):
+				stayed++
+			default:
+				seen[string(k)]++
+			}
+		}
+		each := picks / (live + stay)
+		for k, n := range seen {
+			if len(seen) != live || n < each*7/10 || n > each*13/10 {
+				t.Errorf("%s was picked %d times, want about %d; %d different ones", k, n, each, len(seen))
+			}
+		}
+		if want := stay * each; stayed < want*8/10 || stayed > want*12/10 {
+			t.Errorf("%d times one that stays, want about %d", stayed, want)
+		}
+	}
+}
+
+// TestSlots: what waits for its removal is in no slot, whether there is more of it or
+// less of it than there is in the slot.
 func TestSlots(t *testing.T) {
-	s := newSpace()
-	for i := range 50 {
-		s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "{a}%d", i), nil, 0)
-		s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "%d", i), nil, 0)
-	}
-	slot := resp.Slot("a")
-	if n := s.CountInSlot(0, slot); n != 50 {
-		t.Errorf("CountInSlot = %d", n)
-	}
-	if got := s.ListSlot(0, slot, 20); len(got) != 20 || resp.Slot(got[19]) != slot {
-		t.Errorf("ListSlot = %q", got)
-	}
-	if n := len(s.ListSlot(0, slot, 1000)); n != 50 {
-		t.Errorf("ListSlot gave %d", n)
+	for _, elsewhere := range []int{0, 20, 1000} {
+		s := newSpace()
+		for i := range 50 {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "{a}%d", i), nil, int64(i%2)*10)
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "%d", i), nil, 0)
+		}
+		for i := range elsewhere {
+			s.Txn(0, 1, 0).SetString(fmt.Appendf(nil, "due%d", i), nil, 10)
+		}
+		slot := resp.Slot("a")
+		for now, want := range map[int64]int{9: 50, 10: 25} {
+			if n := s.CountInSlot(0, slot, now); n != want {
+				t.Errorf("CountInSlot = %d at %d, want %d", n, now, want)
+			}
+			if got := s.ListSlot(0, slot, 20, now); len(got) != 20 || resp.Slot(got[19]) != slot {
+				t.Errorf("ListSlot = %q", got)
+			}
+			if n := len(s.ListSlot(0, slot, 1000, now)); n != want {
+				t.Errorf("ListSlot gave %d at %d, want %d", n, now, want)
+			}
+		}
 	}
 }
 

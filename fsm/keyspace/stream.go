@@ -8,6 +8,9 @@ type StreamValue struct{ *stream.Stream }
 // NewStream returns an empty stream for Txn.Set.
 func (t *Txn) NewStream() StreamValue { return StreamValue{stream.New(&t.space.kit)} }
 
+// BuildStream returns a Builder of a stream for Txn.Set.
+func (t *Txn) BuildStream() *stream.Builder { return stream.NewBuilder(&t.space.kit) }
+
 // Type implements Value.
 func (s StreamValue) Type() Type { return Stream }
 

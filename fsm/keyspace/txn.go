@@ -71,6 +71,9 @@ func (t *Txn) Set(key []byte, value Value, expireAt int64) {
 		t.comeAndGo(key)
 		return
 	}
+	if h, is := value.(HashValue); is {
+		t.space.given += h.Fading()
+	}
 	t.store(key, nil, t.newObject(value), expireAt)
 }
 

@@ -159,7 +159,7 @@ func (e Entry) text() (t Text, ok bool, err error) {
 func (v *View) Len() int {
 	d := v.data()
 	v.checkAll()
-	return d.keys.Len() - d.due.CountRange(0, uint64(v.at.Logged)+1)
+	return d.keys.Len() - d.dueBy(v.at.Logged)
 }
 
 // checkAll notes whether any key at all is due by Now but not by Logged.
@@ -201,31 +201,38 @@ func (v *View) Scan(cursor uint64, count int, fn func(Entry)) (next uint64) {
 	return next
 }
 
-// RandomKey picks one of the keys that exist, evenly as long as not most of the
-// stored ones are expired.
+// RandomKey picks one of the keys that exist: evenly, unless nearly all that are stored
+// are due. Then those that have an expiry time are picked by their number behind what is
+// due in the index by time, and one that has none is the next one from a random place on,
+// for which it may have to walk far.
 func (v *View) RandomKey() (key []byte, ok bool) {
 	if v.Len() == 0 {
 		return nil, false
 	}
-	const tries = 100 // then at least 99 of 100 are gone; take the next one that is there
-	rnd := v.Chance()
-	stored := uint64(v.data().keys.Len())
+	const tries = 100 // then at least 95 of 100 are gone, or it was very bad luck
+	rnd, d := v.Chance(), v.data()
+	stored := uint64(d.keys.Len())
 	var pos uint64
 	for range tries {
 		var r dict.Record[object]
-		pos, r, _ = v.data().keys.At(int(rnd.Below(stored)))
+		pos, r, _ = d.keys.At(int(rnd.Below(stored)))
 		if v.exists(entryOf(r)) {
 			return r.Key, true
 		}
 	}
+	due := d.dueBy(v.at.Logged)
+	if n := int(rnd.Below(stored - uint64(due))); n < d.due.Len()-due {
+		_, r, _ := d.due.At(due + n)
+		return r.Key, true
+	}
 	take := func(_ uint64, r dict.Record[object]) bool {
-		if v.exists(entryOf(r)) {
+		if entryOf(r).end() == 0 {
 			key, ok = r.Key, true
 		}
 		return !ok
 	}
-	if v.data().keys.Ascend(pos, take); !ok {
-		v.data().keys.Ascend(0, take)
+	if d.keys.Ascend(pos, take); !ok {
+		d.keys.Ascend(0, take)
 	}
 	return key, ok
 }

@@ -23,7 +23,7 @@ const (
 	codeLZF
 )
 
-func appendLength(dst []byte, n int) []byte {
+func appendLength(dst []byte, n uint64) []byte {
 	switch {
 	case n < 1<<6:
 		return append(dst, byte(n))
@@ -32,24 +32,48 @@ func appendLength(dst []byte, n int) []byte {
 	case n <= 1<<32-1:
 		return binary.BigEndian.AppendUint32(append(dst, len32), uint32(n))
 	}
-	return binary.BigEndian.AppendUint64(append(dst, len64), uint64(n))
+	return binary.BigEndian.AppendUint64(append(dst, len64), n)
 }
 
-// appendString appends a string: as a number where it spells a small one, packed where
+// writer writes a payload behind what was there before.
+type writer struct {
+	b     []byte
+	start int
+	lzf   compressor
+}
+
+// newWriter begins a payload of that form.
+func newWriter(dst []byte, form byte) *writer {
+	return &writer{b: append(dst, form), start: len(dst)}
+}
+
+// end closes the payload.
+func (w *writer) end(version uint16) []byte {
+	return append(w.b[:w.start], Seal(w.b[w.start:], version)...)
+}
+
+func (w *writer) length(n uint64) { w.b = appendLength(w.b, n) }
+
+// string writes a string: as a number where it spells a small one, packed where
 // that makes it shorter. Source: redis/src/rdb.c:rdbSaveRawString.
-func appendString(dst, s []byte) []byte {
+func (w *writer) string(s []byte) {
 	if len(s) <= 11 {
 		if n, ok := integer(s); ok && n == int64(int32(n)) {
-			return appendInteger(dst, n)
+			w.b = appendInteger(w.b, n)
+			return
 		}
 	}
 	if len(s) > 20 {
-		if packed := compress(s); packed != nil {
-			dst = appendLength(append(dst, number<<6|codeLZF), len(packed))
-			return append(appendLength(dst, len(s)), packed...)
+		if packed := w.lzf.compress(s); packed != nil {
+			w.b = append(w.b, number<<6|codeLZF)
+			w.length(uint64(len(packed)))
+			w.length(uint64(len(s)))
+			w.b = append(w.b, packed...)
+			return
 		}
 	}
-	return append(appendLength(dst, len(s)), s...)
+	w.length(uint64(len(s)))
+	w.b = append(w.b, s...)
 }
 
 func appendInteger(dst []byte, n int64) []byte {
@@ -78,6 +102,7 @@ type reader struct {
 	rest []byte
 	room int // bytes that it may still allocate
 	bad  bool
+	text []byte // where the texts of numbers are put
 }
 
 // take returns the next n bytes.
@@ -149,14 +174,14 @@ func (r *reader) string() []byte {
 	var b []byte
 	switch n {
 	case codeInt8:
-		return strconv.AppendInt(nil, int64(int8(r.byte())), 10)
+		return r.number(int64(int8(r.byte())))
 	case codeInt16:
 		if b = r.take(2); b != nil {
-			return strconv.AppendInt(nil, int64(int16(binary.LittleEndian.Uint16(b))), 10)
+			return r.number(int64(int16(binary.LittleEndian.Uint16(b))))
 		}
 	case codeInt32:
 		if b = r.take(4); b != nil {
-			return strconv.AppendInt(nil, int64(int32(binary.LittleEndian.Uint32(b))), 10)
+			return r.number(int64(int32(binary.LittleEndian.Uint32(b))))
 		}
 	case codeLZF:
 		packed, size := r.length(), r.length()
@@ -168,6 +193,20 @@ func (r *reader) string() []byte {
 	}
 	r.bad = true
 	return nil
+}
+
+// number is the text of a number.
+func (r *reader) number(n int64) []byte {
+	const longest, many = 20, 50
+	if !r.allocate(longest) {
+		return nil
+	}
+	if cap(r.text)-len(r.text) < longest {
+		r.text = make([]byte, 0, longest*many)
+	}
+	start := len(r.text)
+	r.text = strconv.AppendInt(r.text, n, 10)
+	return r.text[start:len(r.text):len(r.text)]
 }
 
 // allocate takes bytes out of the room.

@@ -7,7 +7,6 @@ type Pairs func(fn func(field, value []byte) bool)
 
 // AppendHash appends the payload of a hash of n fields.
 func AppendHash(dst []byte, small bool, n int, each Pairs) []byte {
-	start := len(dst)
 	if small {
 		var l listpack
 		each(func(field, value []byte) bool {
@@ -15,15 +14,18 @@ func AppendHash(dst []byte, small bool, n int, each Pairs) []byte {
 			l.add(value)
 			return true
 		})
-		dst = appendString(append(dst, formHashListpack), l.bytes())
-	} else {
-		dst = appendLength(append(dst, formHash), n)
-		each(func(field, value []byte) bool {
-			dst = appendString(appendString(dst, field), value)
-			return true
-		})
+		w := newWriter(dst, formHashListpack)
+		w.string(l.bytes())
+		return w.end(Version)
 	}
-	return append(dst[:start], seal(dst[start:], Version)...)
+	w := newWriter(dst, formHash)
+	w.length(uint64(n))
+	each(func(field, value []byte) bool {
+		w.string(field)
+		w.string(value)
+		return true
+	})
+	return w.end(Version)
 }
 
 // Timed calls fn for every field of a hash with its value and the time at which it
@@ -33,22 +35,24 @@ type Timed func(fn func(field, value []byte, expires int64))
 // AppendTimedHash appends the payload of a hash of n fields some of which expire: a form
 // that Redis knows since 7.4.
 func AppendTimedHash(dst []byte, n int, each Timed) []byte {
-	start := len(dst)
 	first := int64(0)
 	each(func(_, _ []byte, at int64) {
 		if at != 0 && (first == 0 || at < first) {
 			first = at
 		}
 	})
-	dst = binary.LittleEndian.AppendUint64(append(dst, formHashMetadata), uint64(first))
-	dst = appendLength(dst, n)
+	w := newWriter(dst, formHashMetadata)
+	w.b = binary.LittleEndian.AppendUint64(w.b, uint64(first))
+	w.length(uint64(n))
 	each(func(field, value []byte, at int64) {
 		if at != 0 {
 			at = at - first + 1 // counted from the earliest, which is 1
 		}
-		dst = appendString(appendString(appendLength(dst, int(at)), field), value)
+		w.length(uint64(at))
+		w.string(field)
+		w.string(value)
 	})
-	return append(dst[:start], seal(dst[start:], newest)...)
+	return w.end(newest)
 }
 
 func (r *reader) hash(form byte, o *Object) {

@@ -16,15 +16,17 @@ const safeSize = 8192
 // AppendList appends the payload of a list, whose elements each calls fn with in order;
 // node is list-max-listpack-size.
 func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) []byte {
-	start := len(dst)
-	var body []byte
+	body := &writer{}
 	nodes := 0
 	eachNode(node, each, func(node []byte) {
-		body = appendString(append(body, nodePacked), node)
+		body.length(nodePacked)
+		body.string(node)
 		nodes++
 	})
-	dst = append(appendLength(append(dst, formQuicklist2), nodes), body...)
-	return append(dst[:start], seal(dst[start:], Version)...)
+	w := newWriter(dst, formQuicklist2)
+	w.length(uint64(nodes))
+	w.b = append(w.b, body.b...)
+	return w.end(Version)
 }
 
 // ListNodes tells into how many nodes AppendList cuts a list, and how many bytes they
@@ -48,7 +50,7 @@ func eachNode(node int, each func(fn func(element []byte) bool), fn func(node []
 	flush := func() {
 		if l.n > 0 {
 			fn(l.bytes())
-			l = listpack{}
+			l = listpack{buf: l.buf[:0]}
 		}
 	}
 	each(func(element []byte) bool {
@@ -69,13 +71,20 @@ func (r *reader) list(form byte, o *Object) {
 		o.Items = r.ziplist(nil)
 	case formQuicklist:
 		for range r.count(1) {
-			o.Items = r.ziplist(o.Items)
+			if o.Items = r.ziplist(o.Items); r.bad {
+				return
+			}
 		}
 	case formQuicklist2:
 		for range r.count(2) {
+			if !r.allocate(itemSize) {
+				return
+			}
 			switch r.length() {
 			case nodePlain:
-				o.Items = append(o.Items, r.string())
+				element := r.string()
+				r.bad = r.bad || len(element) == 0
+				o.Items = append(o.Items, element)
 			case nodePacked:
 				o.Items = r.listpack(o.Items)
 			default:

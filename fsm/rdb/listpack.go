@@ -1,8 +1,9 @@
 package rdb
 
 import (
+	"bytes"
 	"encoding/binary"
-	"strconv"
+	"slices"
 )
 
 // A listpack is its length in bytes (4), the number of its entries (2, 65535 for "count
@@ -62,38 +63,36 @@ func (l *listpack) integer(n int64) {
 }
 
 func (l *listpack) begin() {
-	if len(l.buf) == 0 {
-		l.buf = append(l.buf, make([]byte, packHead)...)
+	if l.n == 0 {
+		l.buf = append(l.buf[:0], make([]byte, packHead)...)
 	}
 	l.n++
 }
 
-// close writes the length backwards: so that it is read from its end, all bytes but the
-// first have the upper bit.
-func (l *listpack) close(start int) {
-	size := len(l.buf) - start
-	n := backSize(size)
-	for i := n - 1; i >= 0; i-- {
-		b := byte(size>>(7*i)) & 0x7f
-		if i < n-1 {
-			b |= 0x80
-		}
-		l.buf = append(l.buf, b)
-	}
-}
+// close writes the length of an entry behind it.
+func (l *listpack) close(start int) { l.buf = appendBack(l.buf, len(l.buf)-start) }
 
-func backSize(size int) int {
+// appendBack appends a length backwards: so that it is read from its end, all bytes but
+// the first have the upper bit. Redis takes a byte more than is needed for lengths that
+// are all ones, but for 127. Source: redis/src/listpack.c:lpEncodeBacklen.
+func appendBack(b []byte, size int) []byte {
 	n := 1
-	for size > 1<<(7*n)-1 {
-		n++
+	for ; size > 127 && size >= 1<<(7*n)-1; n++ {
 	}
-	return n
+	for i := n - 1; i >= 0; i-- {
+		c := byte(size>>(7*i)) & 0x7f
+		if i < n-1 {
+			c |= 0x80
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 // bytes is the whole listpack.
 func (l *listpack) bytes() []byte {
 	if l.n == 0 {
-		l.buf = append(l.buf, make([]byte, packHead)...)
+		l.buf = append(l.buf[:0], make([]byte, packHead)...)
 	}
 	l.buf = append(l.buf, packEnd)
 	binary.LittleEndian.PutUint32(l.buf, uint32(len(l.buf)))
@@ -102,25 +101,63 @@ func (l *listpack) bytes() []byte {
 }
 
 // size is how long the listpack is so far.
-func (l *listpack) size() int { return max(len(l.buf), packHead) + 1 }
+func (l *listpack) size() int {
+	if l.n == 0 {
+		return packHead + 1
+	}
+	return len(l.buf) + 1
+}
+
+// textSize is what a text of n bytes takes that spells no number.
+func textSize(n int) int {
+	var buf [5]byte
+	switch {
+	case n < 1<<6:
+		n++
+	case n < 1<<12:
+		n += 2
+	default:
+		n += 5
+	}
+	return n + len(appendBack(buf[:0], n))
+}
+
+// integerSize is what a number takes.
+func integerSize(n int64) int {
+	var l listpack
+	l.integer(n)
+	return len(l.buf) - packHead
+}
 
 // listpack reads a string that is a listpack, and appends its items.
-func (r *reader) listpack(items [][]byte) [][]byte {
-	b := r.string()
+func (r *reader) listpack(items [][]byte) [][]byte { return r.unpack(r.string(), items) }
+
+// unpack appends the items of a listpack.
+func (r *reader) unpack(b []byte, items [][]byte) [][]byte {
 	if r.bad || len(b) < packHead+1 || binary.LittleEndian.Uint32(b) != uint32(len(b)) || b[len(b)-1] != packEnd {
 		r.bad = true
 		return nil
 	}
 	told, before := int(binary.LittleEndian.Uint16(b[4:])), len(items)
-	inner := &reader{rest: b[packHead : len(b)-1], room: r.room}
+	items = r.grow(items, told, len(b))
+	inner := &reader{rest: b[packHead : len(b)-1], room: r.room, text: r.text}
 	for len(inner.rest) > 0 && inner.allocate(itemSize) {
 		items = append(items, inner.packed())
 	}
-	r.room = inner.room
+	r.room, r.text = inner.room, inner.text
 	if n := len(items) - before; inner.bad || told != packMany && told != n {
 		r.bad = true
 	}
 	return items
+}
+
+// grow makes room for as many items as a listpack or ziplist of size bytes says that it
+// has, where it can have them.
+func (r *reader) grow(items [][]byte, told, size int) [][]byte {
+	if told == packMany || told > size/2 || told*itemSize > r.room {
+		return items
+	}
+	return slices.Grow(items, told)
 }
 
 // packed reads an entry of a listpack.
@@ -128,7 +165,7 @@ func (r *reader) packed() (item []byte) {
 	whole := len(r.rest)
 	switch first := r.byte(); {
 	case first < 0x80:
-		item = strconv.AppendInt(nil, int64(first), 10)
+		item = r.number(int64(first))
 	case first < 0xc0:
 		item = r.take(uint64(first & 0x3f))
 	case first < 0xe0:
@@ -136,20 +173,21 @@ func (r *reader) packed() (item []byte) {
 		if n >= 1<<12 {
 			n -= 1 << 13
 		}
-		item = strconv.AppendInt(nil, n, 10)
+		item = r.number(n)
 	case first < 0xf0:
 		item = r.take(uint64(first&0xf)<<8 | uint64(r.byte()))
 	case first == 0xf0:
 		item = r.take(uint64(r.little(4)))
 	case first <= 0xf3:
-		item = strconv.AppendInt(nil, r.little(int(first)-0xf1+2), 10)
+		item = r.number(r.little(int(first) - 0xf1 + 2))
 	case first == 0xf4:
-		item = strconv.AppendInt(nil, r.little(8), 10)
+		item = r.number(r.little(8))
 	default:
 		r.bad = true
 	}
-	size := whole - len(r.rest)
-	r.take(uint64(backSize(size)))
+	var buf [5]byte
+	back := appendBack(buf[:0], whole-len(r.rest))
+	r.bad = r.bad || !bytes.Equal(r.take(uint64(len(back))), back)
 	return item
 }
 

@@ -3,12 +3,15 @@ package rdb
 // LZF is a sequence of literal runs (a byte below 32, one less than the length, and the
 // bytes) and of references: three upper bits of length less two, 7 for one more byte of
 // it, and 13 bits of distance less one. Format and way of compressing are liblzf's
-// (M. Lehmann), as Redis has it.
+// (M. Lehmann), as Redis has it, down to the same bytes.
 const (
 	lzfLiteral  = 32
 	lzfDistance = 1 << 13
 	lzfLength   = 264
 	lzfHashBits = 16
+	// lzfMost is how many bytes one of a packed form may unpack to: a reference of three
+	// bytes stands for lzfLength.
+	lzfMost = lzfLength / 3
 )
 
 func lzfSlot(b []byte) uint32 {
@@ -16,68 +19,111 @@ func lzfSlot(b []byte) uint32 {
 	return (v>>(24-lzfHashBits) - v*5) & (1<<lzfHashBits - 1)
 }
 
-// compress returns the packed form, nil where it would not save at least four bytes.
-func compress(in []byte) []byte {
+// compressor packs strings one after the other. Its zero value is ready for use.
+type compressor struct {
+	// last is where bytes of a hash were last seen, counted from base on: what is below
+	// base was in an earlier string. So the table need not be cleared for each.
+	last []uint32
+	base uint32
+	out  []byte
+}
+
+// begin makes the table ready for a string.
+func (c *compressor) begin(n int) {
+	const most = 1 << 31
+	switch {
+	case c.last == nil:
+		c.last, c.base = make([]uint32, 1<<lzfHashBits), 1
+	case c.base > most-1-uint32(min(n, most-1)):
+		clear(c.last)
+		c.base = 1
+	}
+}
+
+// compress returns the packed form, nil where it would not save at least four bytes. It
+// is valid until the next call.
+func (c *compressor) compress(in []byte) []byte {
 	room := len(in) - 4
-	if room <= 0 {
+	if room <= 0 || uint64(len(in)) >= 1<<31 {
 		return nil
 	}
-	var last [1 << lzfHashBits]int32 // place + 1 where bytes of that hash were seen
-	out := make([]byte, 1, len(in))  // the first byte of a run stands before it
-	run := 0
-	at := 0
-	literal := func() {
-		out = append(out, in[at])
-		run, at = run+1, at+1
-		if run == lzfLiteral {
-			out[len(out)-run-1] = lzfLiteral - 1
-			run, out = 0, append(out, 0)
-		}
-	}
-	for at < len(in)-2 {
-		slot := lzfSlot(in[at:])
-		from := int(last[slot]) - 1
-		last[slot] = int32(at + 1)
-		if from < 1 || at-from > lzfDistance || in[from] != in[at] || in[from+1] != in[at+1] || in[from+2] != in[at+2] {
-			if len(out)+1 >= room {
+	c.begin(len(in))
+	defer func() { c.base += uint32(len(in)) }()
+	p := packing{in: in, out: append(c.out[:0], 0)}
+	defer func() { c.out = p.out }()
+	for p.at < len(in)-2 {
+		slot := lzfSlot(in[p.at:])
+		from := int(c.last[slot]) - int(c.base)
+		c.last[slot] = c.base + uint32(p.at)
+		if from < 1 || p.at-from > lzfDistance || in[from] != in[p.at] || in[from+1] != in[p.at+1] || in[from+2] != in[p.at+2] {
+			if len(p.out) >= room {
 				return nil
 			}
-			literal()
+			p.literal()
 			continue
 		}
-		if len(out)+4 >= room {
+		if !p.reference(from, room) {
 			return nil
 		}
-		if run > 0 {
-			out[len(out)-run-1] = byte(run - 1)
-		} else {
-			out = out[:len(out)-1]
-		}
-		n := 3
-		for most := min(len(in)-at-2, lzfLength); n < most && in[from+n] == in[at+n]; {
-			n++
-		}
-		out = appendReference(out, n, at-from-1)
-		run, out = 0, append(out, 0)
-		at += n
-		if at >= len(in)-2 {
+		if p.at >= len(in)-2 {
 			break
 		}
-		for i := at - 2; i < at; i++ { // what the match's end may be found by
-			last[lzfSlot(in[i:])] = int32(i + 1)
+		for i := p.at - 2; i < p.at; i++ { // what the match's end may be found by
+			c.last[lzfSlot(in[i:])] = c.base + uint32(i)
 		}
 	}
-	if len(out)+3 > room {
+	if len(p.out)+3 > room {
 		return nil
 	}
-	for at < len(in) {
-		literal()
+	for p.at < len(in) {
+		p.literal()
 	}
-	if run > 0 {
-		out[len(out)-run-1] = byte(run - 1)
-		return out
+	p.endRun()
+	return p.out
+}
+
+// packing is a string that is being packed. The first byte of a run stands before it in
+// out, also where there is none yet.
+type packing struct {
+	in, out []byte
+	at, run int
+}
+
+func (p *packing) literal() {
+	p.out = append(p.out, p.in[p.at])
+	p.run, p.at = p.run+1, p.at+1
+	if p.run == lzfLiteral {
+		p.endRun()
+		p.out = append(p.out, 0)
 	}
-	return out[:len(out)-1]
+}
+
+func (p *packing) endRun() {
+	if p.run > 0 {
+		p.out[len(p.out)-p.run-1] = byte(p.run - 1)
+	} else {
+		p.out = p.out[:len(p.out)-1]
+	}
+	p.run = 0
+}
+
+// reference stands for what begins both at from and here; false where there is no room.
+func (p *packing) reference(from, room int) bool {
+	end := len(p.out) + 3 + 1
+	if p.run == 0 {
+		end--
+	}
+	if end >= room {
+		return false
+	}
+	p.endRun()
+	n := 3
+	for most := min(len(p.in)-p.at-2, lzfLength); n < most && p.in[from+n] == p.in[p.at+n]; {
+		n++
+	}
+	p.out = append(appendReference(p.out, n, p.at-from-1), 0)
+	p.at += n
+	return true
 }
 
 func appendReference(out []byte, n, distance int) []byte {
@@ -92,6 +138,9 @@ func appendReference(out []byte, n, distance int) []byte {
 
 // decompress returns the size bytes that in is the packed form of, nil if it is not.
 func decompress(in []byte, size int) []byte {
+	if size > len(in)*lzfMost {
+		return nil
+	}
 	out := make([]byte, 0, size)
 	for len(in) > 0 {
 		first := in[0]

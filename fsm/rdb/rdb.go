@@ -49,6 +49,11 @@ type Object struct {
 	// Expires are, of a hash some of whose fields expire, the times of all, Unix
 	// milliseconds, 0 for never.
 	Expires []int64
+	// Packed says that it was in a small form of Redis's, so that it is one there
+	// however long its items are.
+	Packed bool
+	// Stream is a stream's content.
+	Stream *StreamObject
 }
 
 // The numbers that stand for forms of values. Source: redis/src/rdb.h.
@@ -65,10 +70,13 @@ const (
 	formZSetZiplist   = 12
 	formHashZiplist   = 13
 	formQuicklist     = 14
+	formStream        = 15
 	formHashListpack  = 16
 	formZSetListpack  = 17
 	formQuicklist2    = 18
+	formStream2       = 19
 	formSetListpack   = 20
+	formStream3       = 21
 	formHashMetadata  = 24
 	formHashListpackX = 25
 )
@@ -82,8 +90,8 @@ func checksum(b []byte) uint64 { return ^crc64.Update(^uint64(0), jones, b) }
 // footer is the length of version and checksum.
 const footer = 2 + 8
 
-// seal closes a payload.
-func seal(b []byte, version uint16) []byte {
+// Seal returns a payload: what it holds, closed by a version and the checksum.
+func Seal(b []byte, version uint16) []byte {
 	b = binary.LittleEndian.AppendUint16(b, version)
 	return binary.LittleEndian.AppendUint64(b, checksum(b))
 }
@@ -111,10 +119,21 @@ func Decode(payload []byte, most int) (*Object, error) {
 	r := &reader{rest: payload[1:n], room: most}
 	o := &Object{}
 	r.object(payload[0], o)
-	if r.bad || len(r.rest) > 0 || o.Kind != String && len(o.Items) == 0 {
+	o.Packed = isPacked(payload[0])
+	if r.bad || len(r.rest) > 0 || o.Kind != String && o.Kind != Stream && len(o.Items) == 0 {
 		return nil, ErrFormat
 	}
 	return o, nil
+}
+
+// isPacked says whether a form is a small one that Redis keeps as it is, up to the number
+// of items that is set: it does not look at their lengths.
+func isPacked(form byte) bool {
+	switch form {
+	case formZSetZiplist, formHashZiplist, formHashListpack, formZSetListpack, formSetListpack, formHashListpackX:
+		return true
+	}
+	return false
 }
 
 // object reads a value of one form.
@@ -134,6 +153,9 @@ func (r *reader) object(form byte, o *Object) {
 	case formHash, formZipmap, formHashZiplist, formHashListpack, formHashMetadata, formHashListpackX:
 		o.Kind = Hash
 		r.hash(form, o)
+	case formStream, formStream2, formStream3:
+		o.Kind = Stream
+		o.Stream = r.stream(form)
 	default:
 		r.bad = true
 	}
@@ -141,7 +163,7 @@ func (r *reader) object(form byte, o *Object) {
 
 // AppendString appends the payload of a string.
 func AppendString(dst, s []byte) []byte {
-	start := len(dst)
-	dst = appendString(append(dst, formString), s)
-	return append(dst[:start], seal(dst[start:], Version)...)
+	w := newWriter(dst, formString)
+	w.string(s)
+	return w.end(Version)
 }

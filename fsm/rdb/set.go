@@ -1,24 +1,22 @@
 package rdb
 
-import (
-	"encoding/binary"
-	"strconv"
-)
+import "encoding/binary"
 
 // AppendSet appends the payload of a set of n members, which each calls fn with; of
 // integers that are kept as such in ascending order.
 func AppendSet(dst []byte, integers bool, n int, each func(fn func(member []byte) bool)) []byte {
-	start := len(dst)
 	if integers {
-		dst = appendString(append(dst, formIntset), intset(n, each))
-	} else {
-		dst = appendLength(append(dst, formSet), n)
-		each(func(member []byte) bool {
-			dst = appendString(dst, member)
-			return true
-		})
+		w := newWriter(dst, formIntset)
+		w.string(intset(n, each))
+		return w.end(Version)
 	}
-	return append(dst[:start], seal(dst[start:], Version)...)
+	w := newWriter(dst, formSet)
+	w.length(uint64(n))
+	each(func(member []byte) bool {
+		w.string(member)
+		return true
+	})
+	return w.end(Version)
 }
 
 // intset is the size of its numbers (4), how many they are (4), and the numbers, in
@@ -67,6 +65,7 @@ func (r *reader) intset() (items [][]byte) {
 		return nil
 	}
 	inner := &reader{rest: b[8:]}
+	items = make([][]byte, 0, n)
 	last := int64(0)
 	for i := range n {
 		v := inner.little(int(size))
@@ -74,7 +73,7 @@ func (r *reader) intset() (items [][]byte) {
 			r.bad = true
 			return nil
 		}
-		items, last = append(items, strconv.AppendInt(nil, v, 10)), v
+		items, last = append(items, r.number(v)), v
 	}
 	return items
 }

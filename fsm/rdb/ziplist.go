@@ -1,9 +1,6 @@
 package rdb
 
-import (
-	"encoding/binary"
-	"strconv"
-)
+import "encoding/binary"
 
 // ziplist reads a string that is a ziplist, the small form before listpacks, and appends
 // its items: its length in bytes (4), the place of the last entry (4), the number of
@@ -16,19 +13,32 @@ func (r *reader) ziplist(items [][]byte) [][]byte {
 		r.bad = true
 		return nil
 	}
-	told, before := int(binary.LittleEndian.Uint16(b[8:])), len(items)
-	inner := &reader{rest: b[head : len(b)-1], room: r.room}
+	tail, told, before := int(binary.LittleEndian.Uint32(b[4:])), int(binary.LittleEndian.Uint16(b[8:])), len(items)
+	items = r.grow(items, told, len(b))
+	inner := &reader{rest: b[head : len(b)-1], room: r.room, text: r.text}
+	size, last := 0, tail
 	for len(inner.rest) > 0 && inner.allocate(itemSize) {
-		if inner.byte() == 0xfe { // of the entry before: 254 or more
-			inner.take(4)
-		}
+		last = len(b) - 1 - len(inner.rest)
+		inner.bad = inner.bad || inner.sizeBefore() != size
 		items = append(items, inner.zipped())
+		size = len(b) - 1 - len(inner.rest) - last
 	}
-	r.room = inner.room
-	if n := len(items) - before; inner.bad || told != packMany && told != n {
+	r.room, r.text = inner.room, inner.text
+	if n := len(items) - before; inner.bad || told != packMany && told != n || last != tail || tail > len(b)-1 {
 		r.bad = true
 	}
 	return items
+}
+
+// sizeBefore reads the length of the entry before. Redis takes a long form of a short
+// length, too, which its own ziplists had.
+func (r *reader) sizeBefore() int {
+	n := r.byte()
+	r.bad = r.bad || n == packEnd
+	if n == 0xfe {
+		return int(uint32(r.little(4)))
+	}
+	return int(n)
 }
 
 // zipped reads an entry of a ziplist from its encoding on.
@@ -62,9 +72,9 @@ func (r *reader) zipped() []byte {
 		if first < 0xf1 || first > 0xfd {
 			r.bad = true
 		}
-		return strconv.AppendInt(nil, int64(first)-0xf1, 10)
+		return r.number(int64(first) - 0xf1)
 	}
-	return strconv.AppendInt(nil, r.little(size), 10)
+	return r.number(r.little(size))
 }
 
 // zipmap reads a string that is a zipmap, the small form of hashes in Redis 2.4: a
@@ -92,6 +102,7 @@ func (r *reader) zipmap() (items [][]byte) {
 		items = append(items, field, inner.take(n))
 		inner.take(free)
 	}
-	r.room, r.bad = inner.room, inner.bad
+	const uncounted = 0xfe // and above: count them
+	r.room, r.bad = inner.room, inner.bad || b[0] < uncounted && int(b[0]) != len(items)/2
 	return items
 }

@@ -12,7 +12,6 @@ type Scored func(fn func(member []byte, score float64) bool)
 // AppendZSet appends the payload of a sorted set of n members, a small one in ascending
 // order and a large one in descending order, as Redis does: it is read the faster.
 func AppendZSet(dst []byte, small bool, n int, each Scored) []byte {
-	start := len(dst)
 	if small {
 		var l listpack
 		each(func(member []byte, score float64) bool {
@@ -24,15 +23,18 @@ func AppendZSet(dst []byte, small bool, n int, each Scored) []byte {
 			}
 			return true
 		})
-		dst = appendString(append(dst, formZSetListpack), l.bytes())
-	} else {
-		dst = appendLength(append(dst, formZSet2), n)
-		each(func(member []byte, score float64) bool {
-			dst = binary.LittleEndian.AppendUint64(appendString(dst, member), math.Float64bits(score))
-			return true
-		})
+		w := newWriter(dst, formZSetListpack)
+		w.string(l.bytes())
+		return w.end(Version)
 	}
-	return append(dst[:start], seal(dst[start:], Version)...)
+	w := newWriter(dst, formZSet2)
+	w.length(uint64(n))
+	each(func(member []byte, score float64) bool {
+		w.string(member)
+		w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(score))
+		return true
+	})
+	return w.end(Version)
 }
 
 // appendScore appends a score's text.

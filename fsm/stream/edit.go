@@ -55,7 +55,7 @@ func (e Editor) Deliver(id ID) {
 	if e.read != Unknown && !e.s.deletedFrom(id) {
 		e.read++
 	} else if e.s.added > 0 {
-		e.read = e.s.readUpTo(id)
+		e.read = e.s.ReadUpTo(id)
 	}
 	e.last = id
 }

@@ -185,9 +185,9 @@ func (s *Stream) deletedFrom(id ID) bool {
 	return s.Len() > 0 && s.maxDeleted != ID{} && !s.maxDeleted.Less(s.First()) && !s.maxDeleted.Less(id)
 }
 
-// readUpTo is how many entries were added up to that ID, Unknown where that cannot be
+// ReadUpTo is how many entries were added up to that ID, Unknown where that cannot be
 // told. Source: redis/src/t_stream.c:streamEstimateDistanceFromFirstEverEntry (7.0).
-func (s *Stream) readUpTo(id ID) int64 {
+func (s *Stream) ReadUpTo(id ID) int64 {
 	switch {
 	case s.added == 0:
 		return 0
@@ -217,7 +217,7 @@ func (s *Stream) Lag(g *Group) (n int64, ok bool) {
 	if g.read != Unknown && !s.deletedFrom(g.last) {
 		return int64(s.added) - g.read, true
 	}
-	if read := s.readUpTo(g.last); read != Unknown {
+	if read := s.ReadUpTo(g.last); read != Unknown {
 		return int64(s.added) - read, true
 	}
 	return 0, false

@@ -97,16 +97,19 @@ func (g *Group) parts(name []byte, fn func(part []byte) error) error {
 
 // Loader makes a stream from the pieces of Parts, which may come from anywhere.
 type Loader struct {
-	s       *Stream
+	b       *Builder
+	s       *Stream // the Builder's
 	started bool
-	entry   ID // the last one
 	group   *Editor
 	name    []byte // of the last group
 	owner   *Consumer
 }
 
 // NewLoader returns a Loader.
-func NewLoader(kit *dict.Kit) *Loader { return &Loader{s: New(kit)} }
+func NewLoader(kit *dict.Kit) *Loader {
+	b := NewBuilder(kit)
+	return &Loader{b: b, s: b.s}
+}
 
 // Add takes the next piece, which it does not keep.
 func (l *Loader) Add(part []byte) error {
@@ -142,47 +145,26 @@ func (l *Loader) Add(part []byte) error {
 }
 
 func (l *Loader) node(r *reader) error {
-	s := l.s
 	n := node{first: r.id(), last: r.id(), total: r.count(), size: r.count()}
-	n.names = bytes.Clone(r.b)
-	names, ok := n.names.Count()
-	if n.n = names; r.bad || !ok || names == 0 {
-		return fmt.Errorf("a node of a stream without fields")
+	var err error
+	if n.names, n.n, err = namesOf(r.b); r.bad || err != nil {
+		return err
 	}
-	if l.group != nil || s.tail.n > 0 && !(s.tail.first.Less(n.first) && l.entry.Less(n.first)) {
+	if l.group != nil {
 		return fmt.Errorf("nodes of a stream out of order")
 	}
-	if s.tail.live > s.tail.total {
-		return fmt.Errorf("a node of a stream with more entries than it ever had")
-	}
-	s.closeTail()
-	s.tail = n
-	s.bytes += s.tail.recordCost()
-	return nil
+	return l.b.begin(n)
 }
 
 func (l *Loader) addEntry(r *reader) error {
-	s := l.s
 	id := r.id()
-	e := decodable(r.b, s.tail.n)
-	if r.bad || !e {
+	if !decodable(r.b, l.s.tail.n) {
 		return fmt.Errorf("an entry of a stream that is none")
 	}
-	n := &s.tail
-	if l.group != nil || n.n == 0 || id.Less(n.first) || !l.entry.Less(id) || s.last.Less(id) {
+	if l.group != nil || l.s.last.Less(id) {
 		return fmt.Errorf("entries of a stream out of order")
 	}
-	l.entry = id
-	var buf [maxKey]byte
-	key := id.key(&buf)
-	c := &s.kit.Cursor
-	c.SeekEnd(s.entries, id.MS, key)
-	c.Put(key, nil, r.b, nil)
-	cost := entryCost(len(key), len(r.b))
-	n.live++
-	n.cost += cost
-	s.bytes += cost
-	return nil
+	return l.b.put(id, r.b)
 }
 
 // decodable says whether an entry's data are sound in a node with so many fields.
@@ -242,13 +224,10 @@ func (l *Loader) pending(r *reader) error {
 
 // Done returns the stream.
 func (l *Loader) Done() (*Stream, error) {
-	switch {
-	case !l.started:
+	if !l.started {
 		return nil, fmt.Errorf("a stream without a beginning")
-	case l.s.tail.live > l.s.tail.total:
-		return nil, fmt.Errorf("a node of a stream with more entries than it ever had")
 	}
-	return l.s, nil
+	return l.s, l.b.checkTail()
 }
 
 // reader reads numbers; bad says that one was none.

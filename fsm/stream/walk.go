@@ -18,6 +18,9 @@ type Entry struct {
 // Len is the number of fields.
 func (e *Entry) Len() int { return e.pairs }
 
+// Same says whether it has the fields of the entry that its node began with.
+func (e *Entry) Same() bool { return e.names != nil }
+
 // Each calls fn for every field with its value, in the order in which they were given.
 func (e *Entry) Each(fn func(field, value []byte)) {
 	at, nameAt := 0, 0

@@ -23,10 +23,12 @@ func Keys(dst []KeyPos, c *Command, args [][]byte) ([]KeyPos, bool) {
 		if k.Flags&NotKey != 0 {
 			continue
 		}
-		r, ok := k.find(args)
-		if k.Unknown && c.CallKeys != nil {
-			return append(dst[:start], c.CallKeys(args)...), true
+		if (k.Unknown || k.Keyword != "") && c.CallKeys != nil {
+			if keys := c.CallKeys(args); len(keys) > 0 {
+				return append(dst[:start], keys...), true
+			}
 		}
+		r, ok := k.find(args)
 		if !ok || k.Flags&Incomplete != 0 {
 			return dst[:start], c.Flags&NoMandatoryKeys != 0
 		}
@@ -52,11 +54,16 @@ func (c *Command) HasKeys() bool {
 }
 
 // FirstKey returns the first key of a command line, whose slot is the line's
-// slot, and false if it has none. It allocates nothing.
+// slot, and false if it has none. It allocates nothing but where CallKeys does.
 func FirstKey(c *Command, args [][]byte) ([]byte, bool) {
 	for i := range c.Keys {
 		if c.Keys[i].Flags&NotKey != 0 {
 			continue
+		}
+		if c.Keys[i].Keyword != "" && c.CallKeys != nil {
+			if keys := c.CallKeys(args); len(keys) > 0 {
+				return args[keys[0].Pos], true
+			}
 		}
 		if r, ok := c.Keys[i].find(args); ok && r.first <= r.last {
 			return args[r.first], true
@@ -143,13 +150,14 @@ func keyCount(args [][]byte, at int) (int, bool) {
 	return n, n <= math.MaxInt32
 }
 
-// foldEqual compares ASCII without regard to case.
+// foldEqual compares ASCII without regard to case, and without what stands in b behind a
+// NUL: for handlers, as for Redis, such an argument is the word, too.
 func foldEqual(b []byte, s string) bool {
-	if len(b) != len(s) {
+	if len(b) < len(s) || len(b) > len(s) && b[len(s)] != 0 {
 		return false
 	}
-	for i, c := range b {
-		if lowerByte(c) != lowerByte(s[i]) {
+	for i := range len(s) {
+		if lowerByte(b[i]) != lowerByte(s[i]) {
 			return false
 		}
 	}

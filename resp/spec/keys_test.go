@@ -58,6 +58,7 @@ func TestKeys(t *testing.T) {
 		{blpop, "BLPOP a", "!"},
 		{xread, "XREAD COUNT 5 streams a b 0 0", "a b"},
 		{xread, "XREAD COUNT 5 a b", "!"},
+		{xread, "XREAD STREAMS\x00x a streams 0 0", "a streams"},
 		{migrate, "MIGRATE h 1 k 0 9 COPY KEYS a b", "k a b"},
 		{migrate, "MIGRATE h 1 k 0 9 COPY", "k"},
 		{sub, "OBJECT ENCODING a", "a"},

@@ -37,8 +37,10 @@ type Command struct {
 	// CallFlags, of a command with a key that has VariableFlags, returns the
 	// flags of such a key in one call, whose words args are.
 	CallFlags func(args [][]byte) KeyFlags
-	// CallKeys, of a command with keys that Unknown stands for, returns all keys of one
-	// call, whose words args are.
+	// CallKeys, of a command with keys that Unknown stands for, or that a Keyword may not
+	// find (it may be another argument, or stand there twice), returns all keys of one
+	// call, whose words args are; none where the notation shall tell. What the handler
+	// uses and what the ACL looks at must be the same keys.
 	CallKeys func(args [][]byte) []KeyPos
 	// CallPattern returns the place of the first option of one call that makes it read
 	// keys which only the data name (SORT's BY and GET), 0 where there is none. nil: never.

@@ -118,7 +118,10 @@ func sameWalk(x *exchange, a, b resp.Value) bool {
 	if !isScan(x.args) {
 		return true
 	}
-	ours, ok := x.walk(a, func(args [][]byte) ([]byte, error) { return x.player.own(args) })
+	ours, ok := x.walk(a, func(args [][]byte) ([]byte, error) {
+		reply, _, err := x.player.own(args)
+		return reply, err
+	})
 	theirs, ok2 := x.walk(b, x.player.conn.Do)
 	return ok && ok2 && slices.Equal(ours, theirs)
 }

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -46,13 +47,14 @@ func Run(o Options) (*Result, error) {
 
 // rig is both ends.
 type rig struct {
-	redis  *peer.Redis
-	conn   *peer.Conn
-	ours   *peer.Machine
-	specs  []spec.Command
-	known  *known
-	result Result
-	gen    *gen.Generator
+	redis    *peer.Redis
+	conn     *peer.Conn
+	ours     *peer.Machine
+	specs    []spec.Command
+	known    *known
+	settings []string // those that both have
+	result   Result
+	gen      *gen.Generator
 	// distort changes our replies, for the test that shows that a difference is found.
 	distort func(args [][]byte, reply []byte) []byte
 }
@@ -65,6 +67,9 @@ func newRig() (*rig, error) {
 	r := &rig{redis: server}
 	if r.conn, err = server.Dial(); err == nil {
 		r.known, err = ask(r.conn)
+	}
+	if err == nil {
+		r.settings, err = settingsOf(r.conn)
 	}
 	if err == nil {
 		r.ours, err = peer.NewMachine()
@@ -92,6 +97,9 @@ func (r *rig) run(o Options) (*Result, error) {
 	for n := uint64(0); r.result.Commands < o.Commands && len(r.result.Differing) < o.Most; n++ {
 		s := r.sequence(o.Seed, n)
 		d, err := r.play(s)
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s: %w: the real Redis has ended itself, in%s\n%s", s.title(), err, lines(s.steps), r.redis.LastWords())
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.title(), err)
 		}
@@ -128,52 +136,6 @@ func (r *rig) generator(o Options) error {
 	})
 	r.gen.Now, r.gen.Long = time.Now().UnixMilli(), true
 	return r.gen.Only(o.Only)
-}
-
-// sequence is what runs from empty databases on.
-type sequence struct {
-	seed, number uint64
-	proto        int
-	reload       int // the Machine is restored from its snapshot before each so many-th step; 0: never
-	check        bool
-	steps        []step
-}
-
-// step is one command.
-type step struct {
-	args     [][]byte
-	blocking bool // in a transaction, in Redis
-	check    bool // a look at the state
-}
-
-func (s *sequence) title() string {
-	return fmt.Sprintf("seed %d, sequence %d, RESP%d", s.seed, s.number, s.proto)
-}
-
-// sequence makes the next one.
-func (r *rig) sequence(seed, n uint64) *sequence {
-	s := &sequence{seed: seed, number: n, proto: 2 + int(n%2), check: true}
-	if r.gen.IntN(4) == 0 {
-		s.reload = 1 + r.gen.IntN(40)
-	}
-	r.gen.Theme()
-	for range 20 + r.gen.IntN(200) {
-		if r.gen.IntN(60) == 0 {
-			s.steps = append(s.steps, step{args: words("SELECT", []string{"0", "1", "0"}[r.gen.IntN(3)])})
-			continue
-		}
-		c, args := r.gen.Command()
-		s.steps = append(s.steps, step{args: args, blocking: c.Flags&spec.Blocking != 0})
-	}
-	return s
-}
-
-func words(list ...string) [][]byte {
-	args := make([][]byte, len(list))
-	for i, word := range list {
-		args[i] = []byte(word)
-	}
-	return args
 }
 
 // difference is where two replies are not as equal as they can be.

@@ -3,10 +3,12 @@ package compat
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/tests/compat/gen"
 	"github.com/raftkv/raftkv/tests/peer"
@@ -17,22 +19,26 @@ type exchange struct {
 	step
 	player       *player
 	ours, theirs []byte
+	inner        []exchange // of EXEC: what ran
+	within       bool       // is such a one
+	after        []byte     // Redis's reply to the aftermath
 }
 
 // player runs one sequence on both ends.
 type player struct {
 	*rig
-	proto int
-	db    int
-	now   int64
-	log   []exchange
+	session session
+	now     int64
+	log     []exchange
+	// multi says that what is sent next is in a transaction.
+	multi bool
 	// sorted says that SORT has run, parted that the rest does not count.
 	sorted, parted bool
 }
 
 // play runs a sequence up to the first difference; nil where there is none.
 func (r *rig) play(s *sequence) (*difference, error) {
-	p := &player{rig: r, proto: s.proto}
+	p := &player{rig: r, session: session{proto: s.proto}}
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
@@ -51,10 +57,13 @@ func (r *rig) play(s *sequence) (*difference, error) {
 
 // begin empties both ends.
 func (p *player) begin() (err error) {
-	for _, args := range [][][]byte{words("HELLO", strconv.Itoa(p.proto)), words("SELECT", "0"), words("FLUSHALL")} {
+	for _, args := range [][][]byte{words("RESET"), words("HELLO", strconv.Itoa(p.session.proto)), words("FLUSHALL")} {
 		if _, err := p.conn.Do(args); err != nil {
 			return err
 		}
+	}
+	if err := p.defaults(); err != nil {
+		return err
 	}
 	p.ours, err = peer.NewMachine()
 	return err
@@ -76,8 +85,10 @@ func segment(steps []step) int {
 // segment runs steps in one pipeline.
 func (p *player) segment(steps []step, reload int) (*difference, error) {
 	p.now = max(p.now, time.Now().UnixMilli())
-	for _, st := range steps {
-		if err := p.send(st); err != nil {
+	forms := make([]form, len(steps))
+	for i, st := range steps {
+		var err error
+		if forms[i], err = p.send(st); err != nil {
 			return nil, err
 		}
 	}
@@ -88,17 +99,17 @@ func (p *player) segment(steps []step, reload int) (*difference, error) {
 			}
 		}
 		x := exchange{step: st, player: p}
-		if err := p.exchange(&x); err != nil {
+		if err := p.exchange(&x, forms[i]); err != nil {
 			return nil, fmt.Errorf("%w, at %.100q of %s", err, st.args, lines(steps))
 		}
 		p.log = append(p.log, x)
-		switch x.compare() {
-		case part:
+		switch verdict, name := x.compare(); {
+		case verdict == part || p.parted:
 			p.parted = true
-			return nil, p.drain(steps[i+1:])
-		case differs:
-			d := &difference{name: fullName(p.rig, st.args), ours: x.ours, theirs: x.theirs, log: p.log}
-			return d, p.drain(steps[i+1:])
+			return nil, p.drain(forms[i+1:])
+		case verdict == differs:
+			d := &difference{name: name, ours: x.ours, theirs: x.theirs, log: p.log}
+			return d, p.drain(forms[i+1:])
 		}
 	}
 	return nil, nil
@@ -114,9 +125,9 @@ func lines(steps []step) (text string) {
 }
 
 // drain takes the replies that nobody wants.
-func (p *player) drain(steps []step) error {
-	for _, st := range steps {
-		if _, err := p.receive(st); err != nil {
+func (p *player) drain(forms []form) error {
+	for _, f := range forms {
+		if _, _, err := p.receive(f); err != nil {
 			return err
 		}
 	}
@@ -124,24 +135,43 @@ func (p *player) drain(steps []step) error {
 }
 
 // exchange takes Redis's reply and gets ours.
-func (p *player) exchange(x *exchange) (err error) {
-	if x.theirs, err = p.receive(x.step); err != nil {
+func (p *player) exchange(x *exchange, f form) (err error) {
+	if x.theirs, x.after, err = p.receive(f); err != nil {
 		return err
 	}
 	p.follow(x)
-	if x.ours, err = p.own(x.args); err != nil {
+	var ran []entry.Command
+	if f == wrapped {
+		x.ours, err = p.ownWrapped(x.args)
+	} else {
+		x.ours, ran, err = p.own(x.args)
+	}
+	if err != nil {
 		return err
 	}
 	if p.distort != nil {
 		x.ours = p.distort(x.args, x.ours)
 	}
+	x.open(ran)
 	p.count(x)
 	p.sorted = p.sorted || strings.HasPrefix(strings.ToUpper(string(x.args[0])), "SORT")
-	if strings.EqualFold(string(x.args[0]), "DUMP") && len(x.theirs) > 0 && x.theirs[0] == '$' {
+	if strings.EqualFold(string(x.args[0]), "DUMP") && len(x.theirs) > 0 && x.theirs[0] == '$' && x.ours[0] == '$' {
 		p.keepDump(x.ours)
 		p.keepDump(x.theirs)
 	}
 	return nil
+}
+
+// open sets apart what a transaction ran, where both ends answer as many.
+func (x *exchange) open(ran []entry.Command) {
+	ours, ok := peer.Elements(x.ours)
+	theirs, ok2 := peer.Elements(x.theirs)
+	if len(ran) == 0 || !ok || !ok2 || len(ours) != len(ran) || len(theirs) != len(ran) {
+		return
+	}
+	for i := range ran {
+		x.inner = append(x.inner, exchange{step: step{args: ran[i].Args}, player: x.player, ours: ours[i], theirs: theirs[i], within: true})
+	}
 }
 
 // keepDump gives the generator a payload for RESTORE.
@@ -164,46 +194,85 @@ func (p *player) count(x *exchange) {
 		return
 	}
 	p.result.Commands++
+	if !x.within && p.session.multi {
+		return
+	}
+	p.succeeded(x)
+	for i := range x.inner {
+		p.succeeded(&x.inner[i])
+	}
+}
+
+func (p *player) succeeded(x *exchange) {
 	if len(x.theirs) > 0 && x.theirs[0] != '-' {
 		p.result.Ran[fullName(p.rig, x.args)]++
 	}
 }
 
-func (p *player) send(st step) error {
-	if !st.blocking {
-		err := p.conn.Send(st.args...)
-		if after := aftermath(st.args); err == nil && after != nil {
-			err = p.conn.Send(after...)
-		}
-		return err
+// form is how a step is sent.
+type form int
+
+const (
+	alone form = iota
+	wrapped
+	followed
+)
+
+func (p *player) send(st step) (form, error) {
+	switch strings.ToUpper(string(st.args[0])) {
+	case "MULTI":
+		p.multi = true
+	case "EXEC", "DISCARD":
+		p.multi = false
 	}
-	for _, args := range [][][]byte{words("MULTI"), st.args, words("EXEC")} {
+	after := aftermath(st.args)
+	list, f := [][][]byte{st.args}, alone
+	switch {
+	case p.multi:
+	case st.blocking:
+		list, f = [][][]byte{words("MULTI"), st.args, words("EXEC")}, wrapped
+	case after != nil:
+		list, f = append(list, after), followed
+	}
+	for _, args := range list {
 		if err := p.conn.Send(args...); err != nil {
-			return err
+			return f, err
 		}
 	}
-	return nil
+	return f, nil
 }
 
-func (p *player) receive(st step) ([]byte, error) {
-	if !st.blocking {
-		reply, err := p.conn.Receive()
-		if err == nil && aftermath(st.args) != nil {
-			_, err = p.conn.Receive()
-		}
-		return reply, err
+func (p *player) receive(f form) (reply, after []byte, err error) {
+	reply, err = p.conn.Receive()
+	if err != nil || f == alone {
+		return reply, nil, err
 	}
+	second, err := p.conn.Receive()
+	if err != nil || f == followed {
+		return reply, second, err
+	}
+	third, err := p.conn.Receive()
+	return unwrapped(second, third), nil, err
+}
+
+// unwrapped is the reply of a command that ran in a transaction of its own.
+func unwrapped(queued, exec []byte) []byte {
+	if string(queued) != replyQueued {
+		return queued
+	}
+	return bytes.TrimPrefix(exec, []byte("*1\r\n"))
+}
+
+// ownWrapped does the same on our end.
+func (p *player) ownWrapped(args [][]byte) ([]byte, error) {
 	var replies [3][]byte
-	for i := range replies {
+	for i, line := range [][][]byte{words("MULTI"), args, words("EXEC")} {
 		var err error
-		if replies[i], err = p.conn.Receive(); err != nil {
+		if replies[i], _, err = p.own(line); err != nil {
 			return nil, err
 		}
 	}
-	if string(replies[1]) != "+QUEUED\r\n" {
-		return replies[1], nil
-	}
-	return bytes.TrimPrefix(replies[2], []byte("*1\r\n")), nil
+	return unwrapped(replies[1], replies[2]), nil
 }
 
 // forget takes back that PFCOUNT has written what it counted into the value, which it
@@ -214,26 +283,35 @@ if type(n) == 'number' and redis.call('EXISTS', KEYS[1]) == 1 then
 end
 return 1`
 
-// aftermath is what Redis is sent after a command, for nothing but its effect; nil: nothing.
+// aftermath is what Redis is sent after a command, for its effect or for a look at what
+// the reply does not tell; nil: nothing.
 func aftermath(args [][]byte) [][]byte {
-	if len(args) == 2 && strings.EqualFold(string(args[0]), "PFCOUNT") {
-		return append(words("EVAL", forget, "1"), args[1])
+	switch strings.ToUpper(string(args[0])) {
+	case "PFCOUNT":
+		if len(args) == 2 {
+			return append(words("EVAL", forget, "1"), args[1])
+		}
+	case "SORT":
+		if at := lastWord(args, "STORE"); at > 0 && at+1 < len(args) && sortsByTexts(args) {
+			return append(append(words("LRANGE"), args[at+1]), words("0", "-1")...)
+		}
 	}
 	return nil
 }
 
-// own runs a command on our end.
-func (p *player) own(args [][]byte) ([]byte, error) {
-	if strings.EqualFold(string(args[0]), "SELECT") {
-		p.db, _ = strconv.Atoi(string(args[1]))
-		return []byte("+OK\r\n"), nil
+// lastWord is where a word stands for the last time, -1 where it does not.
+func lastWord(args [][]byte, word string) int {
+	for i := len(args) - 1; i >= 0; i-- {
+		if strings.EqualFold(string(args[i]), word) {
+			return i
+		}
 	}
-	return p.ours.Do(peer.Call{Proto: p.proto, DB: p.db, Now: p.now, Args: args})
+	return -1
 }
 
 // tell asks our end something, in RESP3.
 func (p *player) tell(list ...string) resp.Value {
-	raw, err := p.ours.Do(peer.Call{Proto: 3, DB: p.db, Now: p.now, Args: words(list...)})
+	raw, err := p.ours.Do(peer.Call{Proto: 3, DB: p.session.db, Now: p.now, Args: words(list...)})
 	if err == nil {
 		var v resp.Value
 		if v, err = resp.Parse(raw); err == nil {
@@ -269,25 +347,26 @@ var looks = map[string][][]string{
 // checkState compares all keys with their values.
 func (p *player) checkState() (*difference, error) {
 	for _, db := range []string{"0", "1"} {
-		steps := []step{{args: words("SELECT", db), check: true}}
-		p.db, _ = strconv.Atoi(db)
+		var steps []step
+		look := func(list ...string) { steps = append(steps, step{args: words(list...), check: true}) }
+		if p.multi {
+			look("DISCARD")
+		}
+		look("SELECT", db)
+		n, _ := strconv.Atoi(db)
 		for _, key := range gen.Keys() {
-			kind := p.tell("TYPE", key).Text()
-			steps = append(steps, step{args: words("TYPE", key), check: true})
+			look("TYPE", key)
+			kind := p.typeOf(n, key)
 			if kind == "none" {
 				continue
 			}
-			for _, look := range append(looks[kind], []string{"OBJECT", "ENCODING", ""}, []string{"PEXPIRETIME", ""}) {
-				args := words(look...)
-				for i := range args {
-					if len(args[i]) == 0 {
-						args[i] = []byte(key)
-					}
-				}
-				steps = append(steps, step{args: args, check: true})
+			for _, line := range append(looks[kind], []string{"OBJECT", "ENCODING", ""}, []string{"PEXPIRETIME", ""}, []string{"DUMP", ""}) {
+				line = slices.Clone(line)
+				line[slices.Index(line, "")] = key
+				look(line...)
 			}
 		}
-		steps = append(steps, step{args: words("KEYS", "*"), check: true})
+		look("KEYS", "*")
 		for len(steps) > 0 {
 			n := segment(steps)
 			if d, err := p.segment(steps[:n], 0); d != nil || err != nil || p.parted {
@@ -297,6 +376,13 @@ func (p *player) checkState() (*difference, error) {
 		}
 	}
 	return nil, nil
+}
+
+func (p *player) typeOf(db int, key string) string {
+	before := p.session.db
+	defer func() { p.session.db = before }()
+	p.session.db = db
+	return p.tell("TYPE", key).Text()
 }
 
 // fullName is a command's name as spec.Command.FullName has it.

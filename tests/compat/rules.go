@@ -2,11 +2,10 @@ package compat
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/raftkv/raftkv/fsm/rdb"
+	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/resp"
 )
 
@@ -32,32 +31,47 @@ type rule struct {
 	commands string // their full names, separated by spaces
 	why      string
 	same     func(x *exchange, ours, theirs resp.Value) bool
+	asks     bool // same looks at the state
 }
 
 // rules are all there are: every other reply, and every error, is the same, byte by byte.
 var rules = []rule{
-	{"ttl expiretime", "the clock goes on between the two runs of a command", within(2)},
-	{"pttl pexpiretime", "the same, in milliseconds", within(3000)},
-	{"object|idletime", "is 0 here, as a read changes nothing; Redis has a clock for it that may even seem to go back", integers},
-	{"object|refcount", "what Redis shares follows from the history", integers},
-	{"object|encoding", "of strings: a function of the content here, in Redis of the history, too; SORT, a read, makes a sorted set a large one there", sameEncoding},
-	{"memory|usage", "memory is laid out otherwise; Redis shows it of keys whose time has come, too", sameUsage},
-	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them", sameCount},
-	{"keys sunion sinter sdiff", "the order is a hash table's", sameMembers},
-	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable},
-	{"dump", "the order is a hash table's, where it is one, and lists are cut into nodes otherwise: both hold the same", sameDump},
-	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }},
-	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks},
-	{"spop", "chance: as many; what either took away is put to rights", samePops},
-	{"scan hscan sscan zscan", "cursors and order are a hash table's: what whole walks find is the same", sameWalk},
-	{"sort sort_ro", "the order is a hash table's, where a set is not to be sorted", sameSort},
-	{"xpending xinfo|consumers xinfo|stream", "the clock goes on: idle and delivery times", sameStream},
+	{"ttl expiretime", "the clock goes on between the two runs of a command", within(2), false},
+	{"pttl pexpiretime", "the same, in milliseconds", within(3000), false},
+	{"object|idletime", "is 0 here, as a read changes nothing; Redis has a clock for it that may even seem to go back", integers, false},
+	{"object|refcount", "what Redis shares follows from the history", integers, false},
+	{"object|encoding", "of strings: a function of the content here, in Redis of the history, too; SORT, a read, makes a sorted set a large one there", sameEncoding, false},
+	{"memory|usage", "memory is laid out otherwise; Redis shows it of keys whose time has come, too", sameUsage, false},
+	{"dbsize", "Redis counts keys whose time has come, until somebody looks at them", sameCount, false},
+	{"keys sunion sinter sdiff", "the order is a hash table's", sameMembers, false},
+	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable, true},
+	{"dump", "texts are compressed as memory that is not initialized has it in Redis; the order is a hash table's, where it is one; lists are cut into nodes otherwise; a set of integers has them as wide there as the widest that it ever had: both hold the same", sameDump, true},
+	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }, false},
+	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks, true},
+	{"spop", "chance: as many; what either took away is put to rights", samePops, true},
+	{"scan hscan sscan zscan", "cursors and order are a hash table's: what whole walks find is the same", sameWalk, true},
+	{"sort sort_ro", "the order is a hash table's, where a set is not to be sorted", sameSort, true},
+	{"xpending xinfo|consumers xinfo|stream", "the clock goes on: idle and delivery times; radix-tree-nodes tells of a tree that there is not here", sameStream, false},
 }
 
-// takesMore says whether a command line has a word that a newer Redis gave a meaning,
-// which 7.0 refuses by the number of words.
-func takesMore(name string, args [][]byte, theirs []byte) bool {
-	return (name == "zrank" || name == "zrevrank") && len(args) > 3 && bytes.Contains(theirs, []byte("wrong number of arguments"))
+// newer are the command lines that a later Redis gave a meaning, which is ours, and that
+// 7.0 refuses.
+var newer = []struct {
+	commands, why string
+	refusal       string // 7.0's, in part
+	line          func(args [][]byte) bool
+}{
+	{"zrank zrevrank", "7.2's WITHSCORE", "wrong number of arguments", func(args [][]byte) bool { return len(args) > 3 }},
+	{"xread", "7.4's +, the last entry", "Invalid stream ID", func(args [][]byte) bool { return has(args, "+") }},
+}
+
+func isNewer(name string, x *exchange) bool {
+	for _, n := range newer {
+		if slices.Contains(strings.Fields(n.commands), name) && n.line(x.args) && bytes.Contains(x.theirs, []byte(n.refusal)) {
+			return true
+		}
+	}
+	return false
 }
 
 // parting are the commands whose replies say nothing where Redis leaves them open. What
@@ -70,6 +84,8 @@ var parting = []struct {
 	{"zrangebylex zrevrangebylex zremrangebylex zlexcount zrange zrangestore", "an order of members is defined for equal scores only", unequalScores},
 	{"sort sort_ro", "what sorts equal by texts of other keys has no order in Redis", sortsTexts},
 	{"sort sort_ro", "Redis takes an earlier number that was too large for a mistake of this command's (it never resets errno)", staleErrno},
+	{"exec", "what changes a stream's groups or its last id is a change of the key for WATCH here, and in Redis it is none", groupsChanged},
+	{"exec", "the version of an absent key rises where another key of its bucket comes into being, and where databases are swapped", absentChanged},
 }
 
 // verdict is what comes of a comparison.
@@ -81,16 +97,56 @@ const (
 	part // the replies may differ, and the states with them
 )
 
-// compare says whether the replies are as equal as they can be.
-func (x *exchange) compare() verdict {
+// asks says whether the replies of a command can be judged only beside the state that
+// they were given in.
+func asks(name string) bool {
+	for i := range rules {
+		if rules[i].asks && slices.Contains(strings.Fields(rules[i].commands), name) {
+			return true
+		}
+	}
+	for i := range parting {
+		if slices.Contains(strings.Fields(parting[i].commands), name) {
+			return name != "exec"
+		}
+	}
+	return false
+}
+
+// compare says whether the replies are as equal as they can be, and which command it is
+// about: of a transaction, the one within.
+func (x *exchange) compare() (verdict, string) {
 	name := fullName(x.player.rig, x.args)
+	if bytes.Equal(x.ours, x.theirs) || x.inner == nil {
+		return x.compareAs(name), name
+	}
+	for i := range x.inner {
+		if v, name := x.inner[i].compare(); v != same {
+			return v, name
+		}
+	}
+	return same, name
+}
+
+func (x *exchange) compareAs(name string) verdict {
 	switch {
+	case x.within && asks(name): // never made: where a shorter sequence has it, nothing is known
+		return same
 	case name == "spop": // the sets may differ where the replies don't: of two equal pops
 		if x.matches(name) {
 			return same
 		}
 		return differs
-	case bytes.Equal(x.ours, x.theirs), takesMore(name, x.args, x.theirs), x.matches(name):
+	case (name == "dump" || name == "restore") && bytes.HasPrefix(x.ours, []byte("-")): // TEMP streams
+		return part
+	case name == "sort" && x.after != nil && bytes.Equal(x.ours, x.theirs):
+		return x.storedOtherwise()
+	case isNewer(name, x):
+		if x.player.session.multi { // it has spoilt the transaction there, and not here
+			return part
+		}
+		return same
+	case bytes.Equal(x.ours, x.theirs), x.matches(name):
 		return same
 	}
 	for i := range parting {
@@ -120,11 +176,45 @@ func (x *exchange) matches(name string) bool {
 }
 
 func sortsTexts(x *exchange) bool {
-	has := func(word string) bool {
-		return slices.ContainsFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), word) })
-	}
-	return has("BY") && has("ALPHA") && len(x.ours) > 0 && len(x.theirs) > 0 && x.ours[0] == x.theirs[0]
+	return sortsByTexts(x.args) && len(x.ours) > 0 && len(x.theirs) > 0 && x.ours[0] == x.theirs[0]
 }
+
+func sortsByTexts(args [][]byte) bool { return has(args, "BY") && has(args, "ALPHA") }
+
+// storedOtherwise says whether a SORT has stored another order than Redis, and nothing else.
+func (x *exchange) storedOtherwise() verdict {
+	raw, _, err := x.player.own(aftermath(x.args))
+	if err != nil {
+		return differs
+	}
+	ours, err := resp.Parse(raw)
+	theirs, err2 := resp.Parse(x.after)
+	switch {
+	case bytes.Equal(raw, x.after):
+		return same
+	case err == nil && err2 == nil && len(ours.Elems) == len(theirs.Elems):
+		return part
+	}
+	return differs
+}
+
+// groupsChanged says that only our end saw a change of what was watched.
+func groupsChanged(x *exchange) bool {
+	ofGroups := strings.Fields("xgroup|create xgroup|createconsumer xgroup|delconsumer xgroup|destroy xgroup|setid xreadgroup xack xclaim xautoclaim xsetid")
+	return isNull(x.ours) && !isNull(x.theirs) &&
+		slices.ContainsFunc(x.player.session.ran, func(name string) bool { return slices.Contains(ofGroups, name) })
+}
+
+// absentChanged says that only our end saw a change of a key that was and is absent.
+func absentChanged(x *exchange) bool {
+	s := &x.player.session
+	return isNull(x.ours) && !isNull(x.theirs) && slices.ContainsFunc(s.watched, func(w entry.Watch) bool {
+		const absentBit = 1
+		return w.Version&absentBit != 0 && x.player.typeOf(w.DB, string(w.Key)) == "none"
+	})
+}
+
+func isNull(reply []byte) bool { return string(reply) == "*-1\r\n" || string(reply) == "_\r\n" }
 
 func staleErrno(x *exchange) bool {
 	return string(x.theirs) == "-ERR One or more scores can't be converted into double\r\n"
@@ -201,27 +291,6 @@ func sameTable(x *exchange, a, b resp.Value) bool {
 		a.Kind == b.Kind && slices.Equal(parts(a, pairs), parts(b, pairs))
 }
 
-// sameDump compares what two payloads hold. That each end takes the other's is seen by
-// RESTOREs that are made of them.
-func sameDump(x *exchange, a, b resp.Value) bool {
-	if a.Kind != b.Kind || a.Kind != resp.KindBulk || rdb.Check(a.Str) != nil || rdb.Check(b.Str) != nil {
-		return false
-	}
-	ours, err := rdb.Decode(a.Str, resp.MaxBulk)
-	theirs, err2 := rdb.Decode(b.Str, resp.MaxBulk)
-	if err != nil || err2 != nil || ours.Kind != theirs.Kind || len(ours.Items) != len(theirs.Items) {
-		return false
-	}
-	switch ours.Kind {
-	case rdb.Hash, rdb.Set, rdb.ZSet:
-		table := x.player.tell("OBJECT", "ENCODING", string(x.args[1])).Text() == "hashtable"
-		return (table || x.player.sorted && ours.Kind == rdb.ZSet) && slices.Equal(memberTexts(ours), memberTexts(theirs))
-	case rdb.List:
-		return slices.EqualFunc(ours.Items, theirs.Items, bytes.Equal) // cut into nodes otherwise
-	}
-	return false
-}
-
 // sameSort compares what SORT shows of a set as it lies there.
 func sameSort(x *exchange, a, b resp.Value) bool {
 	by := slices.IndexFunc(x.args, func(arg []byte) bool { return strings.EqualFold(string(arg), "BY") })
@@ -233,21 +302,4 @@ func sameSort(x *exchange, a, b resp.Value) bool {
 		return len(a.Elems) == len(b.Elems)
 	}
 	return sameMembers(x, a, b)
-}
-
-// memberTexts are the members, sorted, with what belongs to each.
-func memberTexts(o *rdb.Object) (all []string) {
-	for i := 0; i < len(o.Items); i++ {
-		text := fmt.Sprintf("%q", o.Items[i])
-		switch o.Kind {
-		case rdb.Hash:
-			i++
-			text += fmt.Sprintf(" %q", o.Items[i])
-		case rdb.ZSet:
-			text += fmt.Sprint(" ", o.Scores[i])
-		}
-		all = append(all, text)
-	}
-	slices.Sort(all)
-	return all
 }

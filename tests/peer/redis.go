@@ -28,6 +28,7 @@ type Redis struct {
 	Socket string
 	dir    string
 	cmd    *exec.Cmd
+	log    bytes.Buffer  // to be read when done is closed
 	done   chan struct{} // closed when the process has ended
 }
 
@@ -44,9 +45,8 @@ func StartRedis(flags ...string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	var log bytes.Buffer
 	r := &Redis{Socket: filepath.Join(dir, "s"), dir: dir, done: make(chan struct{})}
-	r.cmd = &exec.Cmd{Path: path, Stdout: &log, Stderr: &log}
+	r.cmd = &exec.Cmd{Path: path, Stdout: &r.log, Stderr: &r.log}
 	r.cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.Socket, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--dir", dir}, flags...)
 	if err := r.cmd.Start(); err != nil {
 		os.RemoveAll(dir)
@@ -58,7 +58,7 @@ func StartRedis(flags ...string) (*Redis, error) {
 	}()
 	if err := r.ready(); err != nil {
 		r.Stop()
-		return nil, fmt.Errorf("%w\n%s", err, log.Bytes()) // nobody writes to it any more
+		return nil, fmt.Errorf("%w\n%s", err, r.log.Bytes()) // nobody writes to it any more
 	}
 	return r, nil
 }
@@ -85,6 +85,12 @@ func (r *Redis) ready() error {
 		case <-retry.C:
 		}
 	}
+}
+
+// LastWords waits for the end of a server that is about to end, and returns what it wrote.
+func (r *Redis) LastWords() string {
+	<-r.done
+	return r.log.String()
 }
 
 // Stop ends the server and removes its files.
@@ -143,6 +149,27 @@ func (c *Conn) Do(args [][]byte) ([]byte, error) {
 		return nil, err
 	}
 	return c.Receive()
+}
+
+// Elements cuts an array's reply into those of its elements; ok is false for any other.
+func Elements(raw []byte) (elements [][]byte, ok bool) {
+	if len(raw) == 0 || raw[0] != '*' || bytes.HasPrefix(raw, []byte("*-1")) {
+		return nil, false
+	}
+	in := bufio.NewReader(bytes.NewReader(raw))
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return nil, false
+	}
+	n, err := strconv.Atoi(string(bytes.TrimSpace(line[1:])))
+	for range n {
+		var e bytes.Buffer
+		if err != nil || readReply(in, &e) != nil {
+			return nil, false
+		}
+		elements = append(elements, e.Bytes())
+	}
+	return elements, err == nil
 }
 
 // readReply copies one reply.

@@ -111,6 +111,7 @@ func TestARestrictedUser(t *testing.T) {
 	w.everyCommand(t)
 	w.everyKey(t)
 	w.halfKeys(t)
+	w.otherKeys(t)
 	w.aroundTheKeys(t)
 	w.restrictedHTTP(t)
 	w.changedMeanwhile(t)
@@ -273,6 +274,30 @@ func (w *witness) halfKeys(t *testing.T) {
 		}
 		w.clean(t, "app:1", "ro:1", "wo:1")
 		return fmt.Sprintf("%%R~ro:* and %%W~wo:*: %d lines, %d forms", len(refused), len(forms)), "NOPERM each time; what its half allows is done"
+	})
+}
+
+// otherKeys: lines in which the word before the keys stands twice, or is another argument.
+func (w *witness) otherKeys(t *testing.T) {
+	w.attack(t, byCommand, "a second key word", func(t *testing.T) (string, string) {
+		w.leader.MustDo("ACL", "SETUSER", "words", "on", ">pw", "~streams", "~STREAMS", "~app:*", "%W~wo:*", "+@all", "-@admin")
+		w.leader.MustDo("XADD", "secret", "1", "f", "v")
+		w.leader.MustDo("XGROUP", "CREATE", "secret", "g", "0")
+		w.leader.MustDo("GEOADD", "app:1", "0", "0", "m")
+		w.leader.MustDo("SET", "wo:1", "half")
+		c := dialAs(t, w.leader, "words", "pw")
+		lines := []string{
+			"XREADGROUP NOACK GROUP g streams STREAMS secret >", "XREADGROUP NOACK GROUP g streams streams secret >", "XREADGROUP NOACK GROUP g c STREAMS\x00 secret >", "XREAD STREAMS\x00 secret 0",
+			"GEORADIUS app:1 0 0 1 m STORE app:1 STORE secret", "GEORADIUS app:1 0 0 1 m STORE\x00 secret", "GEORADIUSBYMEMBER app:1 m 1 m STOREDIST app:1 STOREDIST\x00 secret", "SET wo:1 v GET\x00",
+		}
+		for _, l := range lines {
+			if got := c.say(line(strings.Fields(l)...)); got != noKey {
+				t.Errorf("%q: %q", l, got)
+			}
+		}
+		w.leader.MustDo("ACL", "DELUSER", "words")
+		w.clean(t, "app:1", "wo:1", "secret")
+		return fmt.Sprintf("%q", lines), "NOPERM each time"
 	})
 }
 

@@ -30,6 +30,7 @@ type Generator struct {
 	all    []*spec.Command
 	syntax map[*spec.Command][]spec.Argument
 	theme  []*spec.Command // those of the theme
+	few    bool            // few keys: commands meet
 	common []*spec.Command // of no type
 	group  spec.Group      // of the command in the making
 	name   string          // its full name
@@ -78,8 +79,10 @@ func trim(args []spec.Argument, allowed func(token string) bool) []spec.Argument
 // Commands are those that it makes.
 func (g *Generator) Commands() []*spec.Command { return g.all }
 
-// Theme chooses what the next commands are about: one to three groups, or all.
+// Theme chooses what the next commands are about: one to three groups, or all; and
+// whether they are about all keys or a few.
 func (g *Generator) Theme() {
+	g.few = g.IntN(2) == 0
 	var groups []spec.Group
 	for _, c := range g.all {
 		if kinds[c.Group] != "" && !slices.Contains(groups, c.Group) {
@@ -93,7 +96,9 @@ func (g *Generator) Theme() {
 	g.theme = g.theme[:0]
 	for _, c := range g.all {
 		if slices.Contains(groups, c.Group) {
-			g.theme = append(g.theme, c)
+			for range 1 + makers[c.FullName()] {
+				g.theme = append(g.theme, c)
+			}
 		}
 	}
 }
@@ -153,6 +158,9 @@ func (g *Generator) anyCase(word string) []byte {
 	}
 	return []byte(word)
 }
+
+// Pick returns one of some words.
+func (g *Generator) Pick(from ...string) string { return g.pick(from...) }
 
 func (g *Generator) pick(from ...string) string { return from[g.IntN(len(from))] }
 
@@ -238,6 +246,9 @@ func (g *Generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 		return g.sequence(args, a.Arguments)
 	case spec.OneOf:
 		i := g.IntN(len(a.Arguments))
+		if g.name == "xadd" && a.Arguments[i].Token == "*" && g.IntN(8) > 0 { // after an id of today none of few is left
+			i = len(a.Arguments) - 1
+		}
 		return g.sequence(args, a.Arguments[i:i+1])
 	case spec.Key:
 		return append(args, g.key())

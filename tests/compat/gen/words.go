@@ -23,6 +23,37 @@ func Keys() (keys []string) {
 	return append(keys, "", "k\x00")
 }
 
+// makers are the commands that make what many others need: how much more often they
+// are made.
+var makers = map[string]int{"xadd": 5, "xgroup|create": 2, "xreadgroup": 4, "xclaim": 1, "pfadd": 1}
+
+// AnyKey is a key that the next commands may be about.
+func (g *Generator) AnyKey() []byte {
+	g.kind = g.pick("s", "h", "l", "t", "z", "p", "x")
+	if len(g.theme) > 0 {
+		if kind := kinds[g.theme[g.IntN(len(g.theme))].Group]; kind != "" {
+			g.kind = kind
+		}
+	}
+	return g.key()
+}
+
+// Setting is a value for a setting of the forms: mostly so low that a few elements get
+// beyond it.
+func (g *Generator) Setting(name string) int64 {
+	switch {
+	case name == "list-max-listpack-size":
+		return []int64{-2, -1, -5, -6, 0, 1, 2, 3, 4, 5, 8, 64}[g.IntN(12)]
+	case name == "hll-sparse-max-bytes":
+		return []int64{0, 20, 60, 200, 3000, 16000, 20000}[g.IntN(7)]
+	case name == "stream-node-max-bytes":
+		return []int64{0, 1, 40, 60, 100, 200, 4096}[g.IntN(7)]
+	case g.IntN(12) == 0:
+		return []int64{512, 128, 1 << 20}[g.IntN(3)]
+	}
+	return g.Int64N(12)
+}
+
 func (g *Generator) key() []byte {
 	kind := g.kind
 	switch g.IntN(40) {
@@ -35,7 +66,11 @@ func (g *Generator) key() []byte {
 			kind = "t"
 		}
 	}
-	if n := g.IntN(5); n < 3 {
+	n := g.IntN(5)
+	if g.few {
+		n = []int{0, 0, 4}[g.IntN(3)]
+	}
+	if n < 3 {
 		return []byte(kind + strconv.Itoa(n))
 	}
 	return []byte(g.pick("{a}", "{b}") + kind)
@@ -44,8 +79,8 @@ func (g *Generator) key() []byte {
 // words make the arguments of these names.
 var words = map[string]func(*Generator) string{
 	"bit":          func(g *Generator) string { return g.pick("0", "1", "0", "1", "2") },
-	"consumer":     func(g *Generator) string { return g.pick("c1", "c2", "c3") },
-	"consumername": func(g *Generator) string { return g.pick("c1", "c2", "c3") },
+	"consumer":     func(g *Generator) string { return g.pick("c1", "c1", "c2", "c2", "c3") },
+	"consumername": func(g *Generator) string { return g.pick("c1", "c1", "c2", "c2", "c3") },
 	"count":        (*Generator).count,
 	"cursor": func(g *Generator) string {
 		return g.pick("0", "0", "0", "0", "0", "0", "7", "abc", "-1", "18446744073709551616")
@@ -58,8 +93,8 @@ var words = map[string]func(*Generator) string{
 	"entries-read":   (*Generator).count,
 	"field":          (*Generator).member,
 	"frequency":      func(g *Generator) string { return g.pick("0", "7", "255", "256", "-1") },
-	"group":          func(g *Generator) string { return g.pick("g1", "g2", "g3") },
-	"groupname":      func(g *Generator) string { return g.pick("g1", "g2", "g3") },
+	"group":          func(g *Generator) string { return g.pick("g1", "g1", "g1", "g2", "g2", "g3") },
+	"groupname":      func(g *Generator) string { return g.pick("g1", "g1", "g1", "g2", "g2", "g3") },
 	"height":         (*Generator).distance,
 	"id":             (*Generator).id,
 	"increment":      (*Generator).increment,
