@@ -104,8 +104,8 @@ func debugTable(v *keyspace.View, args Args, w *resp.Writer) error {
 		return resp.ErrDebugDB
 	}
 	v.Within(int(db), func(v *keyspace.View) {
-		stored, expire := v.Stored()
-		w.Verbatim("txt", "[Dictionary HT]\n"+tableStats(stored)+"[Expires HT]\n"+tableStats(expire))
+		keys, expire := v.Counts()
+		w.Verbatim("txt", "[Dictionary HT]\n"+tableStats(keys)+"[Expires HT]\n"+tableStats(expire))
 	})
 	return nil
 }

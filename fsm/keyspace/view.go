@@ -55,11 +55,11 @@ func (v *View) Within(db int, fn func(v *View)) {
 	v.tick, v.Hits, v.Misses = other.tick, other.Hits, other.Misses
 }
 
-// Stored is how many keys lie in the database, those included whose time has come and
-// that are not removed yet, and how many of them have an expiry time.
-func (v *View) Stored() (keys, expire int) {
+// Counts is how many keys exist, and how many of them go at a known time: those with an
+// expiry time, and hashes whose fields all expire.
+func (v *View) Counts() (keys, expire int) {
 	d := v.data()
-	return d.keys.Len(), d.due.Len() - d.fieldsOnly
+	return v.Len(), d.due.Len() - d.due.CountRange(0, uint64(v.at.Logged)+1)
 }
 
 // Now is the time that remaining times to live are told by, Unix milliseconds.
