@@ -17,9 +17,12 @@ const (
 	moreDueVersion = 3
 )
 
-// removeDue removes up to most of the keys and fields whose time has come.
+// removeDue removes up to most of the keys and fields whose time has come, unless that
+// is switched off in the cluster.
 func (a *applier) removeDue(most int) {
-	a.m.expired += uint64(a.m.keys.RemoveDue(a.now, most))
+	if a.system.ExpiresActively() {
+		a.m.expired += uint64(a.m.keys.RemoveDue(a.now, most))
+	}
 }
 
 // removeMore goes on with it behind the entry's commands. A command gives a time to one

@@ -16,7 +16,7 @@ import (
 // so may what makes entries pending, or a consumer.
 func TestGrowthIsABound(t *testing.T) {
 	const few = 64 // an expiry time, which EXPIRE adds, and its place in the index
-	g, m := newGenerator(7), New()
+	g, m := newGenerator(8), New()
 	grown := map[string]bool{}
 	for i := range 100_000 {
 		cmd := g.command()

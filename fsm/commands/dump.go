@@ -47,12 +47,16 @@ func cmdDump(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Null()
 		return nil
 	}
-	if text, isText := e.Text(); isText {
-		w.Bulk(rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len())))
-		return nil
-	}
-	w.Bulk(dumps[e.Type()].append(v, args[1], nil))
+	w.Bulk(dumped(v, args[1], e))
 	return nil
+}
+
+// dumped is what DUMP gives of an entry.
+func dumped(v *keyspace.View, key []byte, e keyspace.Entry) []byte {
+	if text, isText := e.Text(); isText {
+		return rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len()))
+	}
+	return dumps[e.Type()].append(v, key, nil)
 }
 
 const restoreSyntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"

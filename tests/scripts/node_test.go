@@ -26,7 +26,7 @@ func TestOneNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
-	n := proc.NewNode(t, "node1").Start().WaitReady(time.Minute)
+	n := proc.NewNode(t, "node1", "--enable-debug-command", "yes").Start().WaitReady(time.Minute)
 	for _, s := range corpus(t) {
 		t.Run(s.path, func(t *testing.T) { run(t, &oneNode{node: n}, s) })
 	}
@@ -180,7 +180,7 @@ func TestThreeNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
-	c := &threeNodes{cluster: proc.StartCluster(t, 3)}
+	c := &threeNodes{cluster: proc.StartCluster(t, 3, "--enable-debug-command", "yes")}
 	c.find()
 	transfers, kills := 0, 0
 	for _, s := range corpus(t) {
