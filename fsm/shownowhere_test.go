@@ -42,7 +42,7 @@ func TestWhatIsDueShowsNowhere(t *testing.T) {
 		}
 	}
 	for _, c := range g.Commands() {
-		if name := c.FullName(); c.Kind == spec.Read && p.met[name] < least {
+		if name := c.FullName(); c.Kind == spec.Read && p.met[name] < least && name != "debug" { // which names no keys; its replies are compared all the same
 			t.Errorf("%s ran %d times while what it names was due", name, p.met[name])
 		}
 	}
