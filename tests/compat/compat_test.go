@@ -39,7 +39,7 @@ func TestFindsDifferences(t *testing.T) {
 		{"a missing write", "APPEND", ":", ":1", []string{"APPEND"}},
 		{"a kind", "HGETALL", "%", "*", []string{"HGETALL"}},
 		{"an order's member", "KEYS", "$2\r\nh0\r\n", "$2\r\nh7\r\n", []string{"h0", "KEYS"}},
-		{"in a transaction", "EXEC", ":1\r\n", ":2\r\n", []string{"MULTI", "1", "EXEC"}},
+		{"in a transaction", "EXEC", ":0\r\n", ":7\r\n", []string{"MULTI", "1", "EXEC"}},
 		{"a transaction that is not to run", "EXEC", "^*-1\r\n", "^*0\r\n", []string{"WATCH", "changes", "MULTI", "EXEC"}},
 		{"an entry's id", "XRANGE", "$3\r\n1-1\r\n", "$3\r\n1-2\r\n", []string{"XADD", "XRANGE"}},
 		{"a form", "OBJECT", "$8\r\nskiplist\r\n", "$8\r\nlistpack\r\n", []string{"CONFIG", "member", "OBJECT"}},
