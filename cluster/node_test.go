@@ -493,6 +493,36 @@ func TestDueKeysGoInAnIdleCluster(t *testing.T) {
 	}
 }
 
+// TestBacklogGoesInAnIdleCluster: what was due at once goes by itself, on every node, in
+// entries that remove as much as is no pause.
+func TestBacklogGoesInAnIdleCluster(t *testing.T) {
+	const keys, most = 20_000, 20_000/512 + 25
+	nodes := trio(t)
+	at := time.Now().Add(2 * time.Second).UnixMilli()
+	p := system.Proposal{Proto: 2}
+	for i := range keys {
+		p.Commands = append(p.Commands, entry.Command{Args: words(fmt.Sprintf("SET k%d v PXAT %d", i, at))})
+	}
+	done := make(chan error, 1)
+	p.Done = func(_ []byte, err error) { done <- err }
+	nodes[0].Submit([]system.Proposal{p})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if now := nodes[0].machine.Now(); now >= at {
+		t.Fatalf("the machine is too slow: some were due %d ms before they were all there", now-at)
+	}
+	before := nodes[0].machine.Applied().Index
+	for _, tn := range nodes {
+		eventually(t, "all keys are removed on every node", func() bool { return tn.machine.Bytes() == 0 })
+	}
+	if n := nodes[0].machine.Applied().Index - before; n > most {
+		t.Errorf("it took %d entries, want %d at the most", n, most)
+	} else {
+		t.Logf("it took %d entries", n)
+	}
+}
+
 func TestDataDirRefusals(t *testing.T) {
 	a := newNode(t, "n1")
 	a.run(t, "n1")

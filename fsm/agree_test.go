@@ -352,6 +352,8 @@ func (g *generator) argument(args [][]byte, a *spec.Argument) [][]byte {
 	}
 	switch {
 	case g.IntN(5) == 0: // what is wrong there
+	case a.Name == "serialized-value":
+		return append(args, g.payload())
 	case a.Name == "field": // one of a few, so that commands meet
 		return append(args, []byte("field"+strconv.Itoa(g.IntN(5))))
 	case a.Name == "member":
@@ -429,6 +431,8 @@ func (g *generator) integer(name string) []byte {
 	switch {
 	case name == "db" || name == "destination-db" || name == "index1" || name == "index2":
 		return strconv.AppendInt(nil, g.Int64N(4), 10)
+	case name == "ttl" && g.IntN(2) == 0:
+		return []byte("0")
 	case g.IntN(10) == 0:
 		return strconv.AppendInt(nil, int64(g.Uint64()), 10)
 	case name == "bit", name == "value":

@@ -6,8 +6,8 @@ package fsm
 const (
 	// mostDue is how many go before an entry's commands.
 	mostDue = 128
-	// moreDue is how many more go behind them, about a millisecond's worth: an idle
-	// leader logs one empty entry after the other while something is due.
+	// moreDue is how many more go with an entry that has no commands, a millisecond's worth
+	// in all: an idle leader logs one after the other while something is due.
 	moreDue = 384
 	// duePerCommand is how many more each logged command is good for, so that long
 	// entries, which are few in a second, remove what is due faster than they make it.
@@ -17,16 +17,23 @@ const (
 	moreDueVersion = 3
 )
 
-// removeDue removes up to most of the keys and fields whose time has come.
+// removeDue removes up to most of the keys and fields whose time has come, unless that
+// is switched off in the cluster.
 func (a *applier) removeDue(most int) {
-	a.m.expired += uint64(a.m.keys.RemoveDue(a.now, most))
+	if a.system.ExpiresActively() {
+		a.m.expired += uint64(a.m.keys.RemoveDue(a.now, most))
+	}
 }
 
 // removeMore goes on with it behind the entry's commands. A command gives a time to one
 // key at most, but to any number of fields: those are counted.
 func (a *applier) removeMore() {
 	given := a.m.keys.TakeTimesGiven()
-	if a.version() >= moreDueVersion {
-		a.removeDue(moreDue + duePerCommand*int(a.logged) + given)
+	switch {
+	case a.version() < moreDueVersion:
+	case a.logged == 0:
+		a.removeDue(moreDue)
+	default:
+		a.removeDue(duePerCommand*int(a.logged) + given)
 	}
 }

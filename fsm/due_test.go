@@ -34,7 +34,7 @@ func TestDueKeysGoInSteps(t *testing.T) {
 		tick, set int // what an empty entry removes, and one of so many commands
 	}{
 		{2, 128, 128},
-		{3, 512, 512 + 2*commands},
+		{3, 512, 128 + 2*commands},
 	} {
 		t.Run(fmt.Sprint("version ", tt.version), func(t *testing.T) {
 			r := rigAt(t, tt.version)

@@ -40,7 +40,7 @@ type Machine struct {
 type shown struct {
 	at     Position
 	now    int64 // the logged clock: it never goes back, except by Restore
-	due    int64 // the earliest expiry time, if hasDue
+	due    int64 // the earliest expiry time, if hasDue: that of what an entry would remove
 	hasDue bool
 	bytes  int64 // as the keyspace accounts for it
 	system *system.State
@@ -66,6 +66,7 @@ func (m *Machine) look() *shown {
 // publish shows the state after the entry at a position. Callers hold mu.
 func (m *Machine) publish(at Position, now int64, state *system.State) {
 	due, ok := m.keys.NextDue()
+	ok = ok && state.ExpiresActively()
 	next := &shown{at: at, now: now, due: due, hasDue: ok, bytes: m.keys.Bytes(), system: state}
 	m.brief.Lock()
 	changed := state.Users() != m.shown.system.Users()
@@ -93,7 +94,8 @@ func (m *Machine) Applied() Position { return m.look().at }
 // Now returns the logged clock in Unix milliseconds, 0 before the first entry.
 func (m *Machine) Now() int64 { return m.look().now }
 
-// NextDue returns the earliest expiry time of any key, in Unix milliseconds.
+// NextDue returns the earliest expiry time of any key, in Unix milliseconds; none while
+// nothing is removed because its time has come.
 func (m *Machine) NextDue() (ms int64, ok bool) {
 	s := m.look()
 	return s.due, s.hasDue

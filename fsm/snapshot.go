@@ -96,6 +96,22 @@ func Newer(err error) bool {
 func (m *Machine) Become(other *Machine) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.becomeLocked(other)
+}
+
+// BecomeAt does so if this Machine is at that position, and says whether it was.
+func (m *Machine) BecomeAt(other *Machine, at Position) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.look().at != at {
+		return false
+	}
+	m.becomeLocked(other)
+	return true
+}
+
+// becomeLocked is Become for those who hold mu.
+func (m *Machine) becomeLocked(other *Machine) {
 	s := other.look()
 	m.keys = other.keys
 	m.publish(s.at, s.now, s.system)

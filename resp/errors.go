@@ -107,6 +107,9 @@ const (
 	ErrRestoreFreq     Error = "ERR Invalid FREQ value, must be >= 0 and <= 255"
 	ErrPayload         Error = "ERR DUMP payload version or checksum are wrong"
 	ErrBadFormat       Error = "ERR Bad data format"
+	ErrNotSDS          Error = "ERR Not an sds encoded string."
+	ErrNotHashTable    Error = "ERR The value stored at the specified key is not represented using an hash table"
+	ErrDebugDB         Error = "ERR Out of range database"
 )
 
 // The error texts of sorted sets.

@@ -184,6 +184,19 @@ func (w *Writer) Double(f float64) {
 	w.buf = append(append(append(w.buf, ','), text...), '\r', '\n')
 }
 
+// BigNumber writes an integer of any size, given as its decimal text: a big number in
+// RESP3, a bulk string in RESP2.
+func (w *Writer) BigNumber(text string) {
+	if w == nil {
+		return
+	}
+	if w.proto != 3 {
+		w.BulkString(text)
+		return
+	}
+	w.buf = append(append(append(w.buf, '('), text...), '\r', '\n')
+}
+
 // Null writes the null of RESP3 ("_"), in RESP2 the null bulk string ("$-1").
 func (w *Writer) Null() { w.null("$-1\r\n") }
 
@@ -212,6 +225,10 @@ func (w *Writer) Set(n int) { w.aggregate('~', n, n) }
 // Push announces an out-of-band message of n elements: a push in RESP3, an
 // array in RESP2.
 func (w *Writer) Push(n int) { w.aggregate('>', n, n) }
+
+// Attribute announces n pairs that tell something about the reply that follows them.
+// RESP2 has none: write it in RESP3 only.
+func (w *Writer) Attribute(n int) { w.header('|', int64(n)) }
 
 func (w *Writer) aggregate(kind byte, n, flat int) {
 	if w == nil {

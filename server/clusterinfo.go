@@ -41,8 +41,8 @@ func helpCommand(container string, group spec.Group, flags spec.Flags, since str
 			Summary: "Describes the subcommands.",
 		},
 		run: func(s *Session, _ [][]byte, w *resp.Writer) error {
-			c, _ := s.srv.commands.byName.Get([]byte(container))
-			spec.WriteHelp(w, &c.Command)
+			c, _ := s.srv.catalog.byName.Get([]byte(container))
+			spec.WriteHelp(w, c)
 			return nil
 		},
 		early: true,

@@ -41,7 +41,12 @@ func newCatalog(session []command, data []spec.Command) *catalog {
 	self := func(c *spec.Command) *spec.Command { return c }
 	list := slices.Clone(data)
 	for i := range session {
-		list = append(list, session[i].Command)
+		one := session[i].Command
+		if at := slices.IndexFunc(list, func(c spec.Command) bool { return c.Name == one.Name }); at >= 0 {
+			list[at] = joined(one, &list[at])
+		} else {
+			list = append(list, one)
+		}
 	}
 	slices.SortFunc(list, func(a, b spec.Command) int { return cmp.Compare(a.Name, b.Name) })
 	c := &catalog{byName: spec.NewTable(list, self), subs: make(map[string]*spec.Table[spec.Command])}
@@ -52,6 +57,19 @@ func newCatalog(session []command, data []spec.Command) *catalog {
 		}
 	}
 	return c
+}
+
+// joined is a command of which both the session and the Machine have a part: the former
+// has the declaration, and of a container both have subcommands.
+func joined(own spec.Command, data *spec.Command) spec.Command {
+	own.Subcommands = slices.Clone(own.Subcommands)
+	for _, sub := range data.Subcommands {
+		if !slices.ContainsFunc(own.Subcommands, func(c spec.Command) bool { return c.Name == sub.Name }) {
+			own.Subcommands = append(own.Subcommands, sub)
+		}
+	}
+	slices.SortFunc(own.Subcommands, func(a, b spec.Command) int { return cmp.Compare(a.Name, b.Name) })
+	return own
 }
 
 // named finds a command by its full name, "get" or "client|kill".

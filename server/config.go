@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -167,7 +168,7 @@ var parameters = withShared([]parameter{
 	fixed("daemonize", "no"),
 	fixed("databases", strconv.Itoa(databases)),
 	{name: "dir", get: func(s *Server) string { return s.opts.DataDir }},
-	fixed("enable-debug-command", "no"),
+	{name: "enable-debug-command", get: func(s *Server) string { return cmp.Or(s.opts.DebugCommand, "no") }},
 	fixed("enable-module-command", "no"),
 	only("latency-monitor-threshold", "0"),
 	only("latency-tracking", "no"),

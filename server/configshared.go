@@ -12,6 +12,9 @@ import (
 // withShared adds the cluster's settings to a node's own, under both of their names.
 func withShared(own []parameter) []parameter {
 	for _, setting := range system.Settings() {
+		if setting.Hidden {
+			continue
+		}
 		own = append(own, shared(setting.Name, setting))
 		if setting.Alias != "" {
 			own = append(own, shared(setting.Alias, setting))

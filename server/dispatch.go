@@ -9,6 +9,7 @@ import (
 // segment, a command of a transaction into its queue.
 func (s *Session) handle(args [][]byte) {
 	s.current = args
+	s.awaitNap()
 	if s.conn != nil && crossProtocol(args[0]) {
 		s.abortCrossProtocol()
 		return
@@ -48,6 +49,8 @@ func (s *Session) refuse(decl *spec.Command, cmd *command) error {
 	switch {
 	case s.needsPassword() && decl.Flags&spec.NoAuth == 0:
 		return resp.ErrNoAuth
+	case s.debugDenied(decl):
+		return errDebugDenied
 	case s.txn != nil && decl.Flags&spec.NoMulti != 0 && (cmd == nil || !cmd.immediate):
 		return resp.ErrNoMultiCommand
 	}

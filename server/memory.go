@@ -54,12 +54,8 @@ func (r *report) memory() {
 	r.ratio("allocator_rss", m.heap, m.active)
 	r.ratio("rss_overhead", m.rss, m.heap)
 	r.ratio("mem_fragmentation", m.rss, m.used)
-	clients := 0
-	for _, s := range r.srv.sessions.all() {
-		clients += s.buffers().total()
-	}
 	r.field("mem_clients_slaves", 0)
-	r.field("mem_clients_normal", clients)
+	r.field("mem_clients_normal", r.srv.clientBytes())
 	r.field("mem_allocator", "go")
 	r.field("active_defrag_running", 0)
 	r.field("lazyfree_pending_objects", 0)

@@ -236,7 +236,7 @@ func TestPanic(t *testing.T) {
 	s.commands = newCommandTable(append(sessionCommands(), command{
 		Command: spec.Command{Name: "PANIC", Since: "1.0.0", Group: spec.Server, Cost: "O(1)", Summary: "Panics."},
 		run:     func(*Session, [][]byte, *resp.Writer) error { panic("planted") },
-	}))
+	}), nil)
 	other, c := s.dial(), s.dial()
 	c.send("SET a 1\r\nPANIC\r\nPING\r\n")
 	c.expect("+OK\r\n-" + string(errPanic) + "\r\n")

@@ -57,6 +57,11 @@ type Options struct {
 	RoomFor func(clients int64) int64
 	// Slowlog says what SLOWLOG keeps; nil: Redis's defaults.
 	Slowlog *Slowlog
+	// DebugCommand is enable-debug-command: yes, local, or anything else for no.
+	DebugCommand string
+	// Crash ends the process at once, for DEBUG PANIC and the like, whose name it is told;
+	// nil: they are refused.
+	Crash func(how string)
 	// Stop asks the process to end, for SHUTDOWN; nil: SHUTDOWN is refused.
 	Stop func()
 	// Wrote, where set, is told how long each write took its client to wait; those
@@ -86,7 +91,8 @@ type Server struct {
 	users    users
 	slowlog  slowlog
 	tally    tally
-	underway atomic.Int64 // what admitted writes may add to the keyspace, see reserve
+	napping  atomic.Pointer[time.Time] // until when no client is served, see DEBUG SLEEP
+	underway atomic.Int64              // what admitted writes may add to the keyspace, see reserve
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
@@ -136,7 +142,7 @@ func New(o Options, rep Replicator, m *fsm.Machine) *Server {
 	s.slowlog.init(o.Slowlog)
 	s.runID = randomHex(20)
 	s.settings.apply(&o)
-	s.commands = newCommandTable(sessionCommands())
+	s.commands = newCommandTable(sessionCommands(), m.Specs())
 	s.catalog = newCatalog(s.commands.byName.All(), m.Specs())
 	s.ctx, s.cut = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())

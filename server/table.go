@@ -23,6 +23,10 @@ type command struct {
 	early bool
 	// late, where it is set, says of an early command that this call is not.
 	late func(args [][]byte) bool
+	// data says of a call that it is the Machine's: a data command of the same name has
+	// what looks at keys. A container needs no such word: which of its subcommands are
+	// data commands follows from who declares them.
+	data func(args [][]byte) bool
 	// immediate commands run inside MULTI too, instead of being queued.
 	immediate bool
 	// deferred says that the segment writes the reply, in its turn: run gets no
@@ -49,6 +53,8 @@ func sessionCommands() []command {
 		configCommands(),
 		slowlogCommands(),
 		aclCommands(),
+		debugCommand(),
+		memoryCommands(),
 	}
 	var all []command
 	for _, l := range lists {
@@ -61,11 +67,17 @@ func sessionCommands() []command {
 type commandTable struct {
 	byName *spec.Table[command]
 	subs   map[string]*spec.Table[command] // by the container's upper-case name
+	// shared are the containers, by their upper-case names, of which the Machine has
+	// some subcommands.
+	shared map[string]bool
 }
 
-// newCommandTable indexes the commands. A name declared twice panics.
-func newCommandTable(all []command) *commandTable {
-	t := &commandTable{subs: make(map[string]*spec.Table[command])}
+// newCommandTable indexes the commands; data are the Machine's. A name declared twice panics.
+func newCommandTable(all []command, data []spec.Command) *commandTable {
+	t := &commandTable{subs: make(map[string]*spec.Table[command]), shared: make(map[string]bool)}
+	for i := range data {
+		t.shared[data[i].Name] = len(data[i].Subcommands) > 0
+	}
 	decl := func(c *command) *spec.Command { return &c.Command }
 	for i := range all {
 		c := &all[i]
@@ -86,7 +98,7 @@ func newCommandTable(all []command) *commandTable {
 // is no session command.
 func (t *commandTable) find(args [][]byte) (c *command, ok bool, err error) {
 	c, ok = t.byName.Get(args[0])
-	if !ok {
+	if !ok || c.data != nil && c.data(args) {
 		return nil, false, nil
 	}
 	if subs := t.subs[c.Name]; subs != nil && (len(args) > 1 || c.run == nil) {
@@ -94,6 +106,9 @@ func (t *commandTable) find(args [][]byte) (c *command, ok bool, err error) {
 			return nil, true, resp.WrongArity(c.Name)
 		}
 		sub, found := subs.Get(args[1])
+		if !found && t.shared[c.Name] {
+			return nil, false, nil
+		}
 		if !found {
 			return nil, true, unknownSubcommand(args)
 		}

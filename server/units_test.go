@@ -49,7 +49,7 @@ func localDo(t *testing.T, s *testServer, words ...string) string {
 }
 
 func TestDeclarations(t *testing.T) {
-	table := newCommandTable(sessionCommands())
+	table := newCommandTable(sessionCommands(), nil)
 	for _, c := range table.byName.All() {
 		if len(c.sub) == 0 && c.run == nil {
 			t.Errorf("%s has no handler", c.Name)

@@ -49,7 +49,8 @@ func writeCommands(out io.Writer) error {
 		fmt.Fprintf(&b, "#### %s\n\n| command | what it does |\n|---|---|\n%s\n", g, strings.Join(rows[g], ""))
 	}
 	slices.Sort(refused)
-	fmt.Fprintf(&b, "Answered with an error that says what to use instead: %s.\n", strings.Join(refused, ", "))
+	fmt.Fprintf(&b, "Answered with an error that says what to use instead: %s.\n\n", strings.Join(refused, ", "))
+	b.WriteString(missingTable())
 	_, err := io.WriteString(out, b.String())
 	return err
 }

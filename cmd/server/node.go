@@ -182,9 +182,10 @@ func (p *process) makeServers() {
 		Timeout: time.Duration(p.cfg.Timeout) * time.Second, KeepAlive: keepAlive,
 		MaxBulk: int64(p.cfg.MaxBulk), MaxCommand: cluster.MaxCommand,
 		MaxMemory: int64(p.cfg.MaxMemory), MaxQuery: int64(p.cfg.QueryLimit), Output: &p.output,
-		RoomFor: func(clients int64) int64 { return roomFor(clients, p.share.http, p.log) },
-		Slowlog: &server.Slowlog{SlowerThan: p.cfg.SlowlogSlower, MaxLen: p.cfg.SlowlogLen},
-		Stop:    p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
+		RoomFor:      func(clients int64) int64 { return roomFor(clients, p.share.http, p.log) },
+		Slowlog:      &server.Slowlog{SlowerThan: p.cfg.SlowlogSlower, MaxLen: p.cfg.SlowlogLen},
+		DebugCommand: p.cfg.DebugCommand, Crash: crash,
+		Stop: p.askToStop, Wrote: p.metrics.Write, Logger: p.log,
 	}, p.node, p.machine)
 	p.watch()
 	p.http = httpapi.New(httpapi.Options{

@@ -42,7 +42,7 @@ func All() []Command {
 	var all []Command
 	for _, group := range [][]Command{
 		stringCommands(), hashCommands(), listCommands(), setCommands(), zsetCommands(), from(3, streamCommands()), geoCommands(), bitmapCommands(),
-		hyperLogLogCommands(), genericCommands(), serverCommands(),
+		hyperLogLogCommands(), genericCommands(), serverCommands(), debugCommands(),
 	} {
 		all = append(all, group...)
 	}

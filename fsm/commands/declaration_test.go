@@ -46,7 +46,10 @@ func flat(commands []Command) []Command {
 }
 
 // extended are the commands that have an argument of a newer Redis.
-var extended = map[string]string{"ZRANK": "WITHSCORE, of 7.2", "ZREVRANK": "WITHSCORE, of 7.2"}
+var extended = map[string]string{
+	"ZRANK": "WITHSCORE, of 7.2", "ZREVRANK": "WITHSCORE, of 7.2",
+	"DEBUG": "the server has the declaration that COMMAND shows",
+}
 
 // TestCommandInfoSameAsRedis compares COMMAND INFO. The lists of a container's
 // subcommands are left out: Redis has them in the order of a hash table, and the

@@ -47,12 +47,16 @@ func cmdDump(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Null()
 		return nil
 	}
-	if text, isText := e.Text(); isText {
-		w.Bulk(rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len())))
-		return nil
-	}
-	w.Bulk(dumps[e.Type()].append(v, args[1], nil))
+	w.Bulk(dumped(v, args[1], e))
 	return nil
+}
+
+// dumped is what DUMP gives of an entry.
+func dumped(v *keyspace.View, key []byte, e keyspace.Entry) []byte {
+	if text, isText := e.Text(); isText {
+		return rdb.AppendString(nil, text.AppendTo(make([]byte, 0, text.Len()), 0, text.Len()))
+	}
+	return dumps[e.Type()].append(v, key, nil)
 }
 
 const restoreSyntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"
@@ -175,10 +179,7 @@ func bounded(arg []byte, most int64, outside resp.Error) error {
 // growsByRestore unpacks the payload: nothing less tells how large it gets. What a
 // member takes beside its bytes is the most that any type's does.
 func growsByRestore(_ *keyspace.View, args Args) int64 {
-	const (
-		item = 128
-		key  = 256
-	)
+	const key = 256
 	if rdb.Check(args[3]) != nil {
 		return 0
 	}
@@ -188,7 +189,13 @@ func growsByRestore(_ *keyspace.View, args Args) int64 {
 	}
 	n := int64(key)
 	for _, b := range o.Items {
-		n += 2*int64(len(b)) + int64(len(b))/4 + item
+		n += 2*int64(len(b)) + int64(len(b))/4 + recordMost
+	}
+	if o.Kind == rdb.Stream {
+		n += streamGrowth(o.Stream)
 	}
 	return n
 }
+
+// recordMost is more than what a record of any table takes beside its bytes.
+const recordMost = 128

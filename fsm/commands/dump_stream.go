@@ -118,3 +118,31 @@ func restoreGroup(s *stream.Stream, g *rdb.StreamGroup) bool {
 	}
 	return true
 }
+
+// streamGrowth is the most that a stream takes.
+func streamGrowth(s *rdb.StreamObject) int64 {
+	n := int64(stream.EmptySize)
+	texts := func(list [][]byte) {
+		const length = 5 // before each
+		for _, b := range list {
+			n += int64(len(b)+length) + int64(len(b)+length)/8
+		}
+	}
+	for i := range s.Nodes {
+		node := &s.Nodes[i]
+		n += recordMost
+		texts(node.Fields)
+		for j := range node.Entries {
+			n += recordMost
+			texts(node.Entries[j].Items)
+		}
+	}
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		n += stream.GroupSize + recordMost + 2*int64(len(g.Name)) + stream.PendingSize*int64(len(g.Pending))
+		for j := range g.Consumers {
+			n += stream.ConsumerSize + recordMost + 3*int64(len(g.Consumers[j].Name))
+		}
+	}
+	return n
+}

@@ -87,14 +87,18 @@ func cmdObjectRefCount(v *keyspace.View, args Args, w *resp.Writer) error {
 		w.Null()
 		return nil
 	}
+	w.Int(references(e))
+	return nil
+}
+
+// references is how many references a value has.
+func references(e keyspace.Entry) int64 {
 	if text, isText := e.Text(); isText {
 		if n, isInt := text.Int(); isInt && n >= 0 && n < 10000 {
-			w.Int(math.MaxInt32)
-			return nil
+			return math.MaxInt32
 		}
 	}
-	w.Int(1)
-	return nil
+	return 1
 }
 
 // objectSpec is the declaration of a subcommand of OBJECT that takes a key.

@@ -41,7 +41,7 @@ func startRedis(t *testing.T) *realRedis {
 	}
 	socket := filepath.Join(dir, "s")
 	cmd := exec.Command(path)
-	cmd.Args = []string{"redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir}
+	cmd.Args = []string{"redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--dir", dir}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,8 @@ type readOptions struct {
 	keys, ids       Args
 }
 
-// parseReadOptions reads them. BLOCK is checked and means nothing here: there is nothing
-// to wait for inside a transaction.
+// parseReadOptions reads them. BLOCK is checked and means nothing so far: nothing waits
+// here, in a transaction (where Redis does not either) or outside.
 // Source: redis/src/t_stream.c:xreadCommand (7.0).
 func parseReadOptions(args Args, group bool) (o readOptions, err error) {
 	for i := 1; i < len(args) && o.keys == nil; i++ {

@@ -47,6 +47,21 @@ func (v *View) Chance() *prng.Source { return prng.New(v.seed()) }
 // DB is the number of the database.
 func (v *View) DB() int { return v.index }
 
+// Within calls fn with a View of another database, of the same instant.
+func (v *View) Within(db int, fn func(v *View)) {
+	other := *v
+	other.index, other.expected, other.found = db, nil, nil
+	fn(&other)
+	v.tick, v.Hits, v.Misses = other.tick, other.Hits, other.Misses
+}
+
+// Counts is how many keys exist, and how many of them go at a known time: those with an
+// expiry time, and hashes whose fields all expire.
+func (v *View) Counts() (keys, expire int) {
+	d := v.data()
+	return v.Len(), d.due.Len() - d.due.CountRange(0, uint64(v.at.Logged)+1)
+}
+
 // Now is the time that remaining times to live are told by, Unix milliseconds.
 func (v *View) Now() int64 { return v.at.Now }
 

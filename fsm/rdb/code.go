@@ -79,7 +79,7 @@ func (w *writer) string(s []byte) {
 func appendInteger(dst []byte, n int64) []byte {
 	switch {
 	case n == int64(int8(n)):
-		return append(dst, number<<6|codeInt8, byte(n))
+		return append(dst, number<<6+codeInt8, byte(n))
 	case n == int64(int16(n)):
 		return binary.LittleEndian.AppendUint16(append(dst, number<<6|codeInt16), uint16(n))
 	}

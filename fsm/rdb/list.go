@@ -16,19 +16,41 @@ const safeSize = 8192
 // AppendList appends the payload of a list, whose elements each calls fn with in order;
 // node is list-max-listpack-size.
 func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) []byte {
+	body := &writer{}
+	nodes := 0
+	eachNode(node, each, func(node []byte) {
+		body.length(nodePacked)
+		body.string(node)
+		nodes++
+	})
+	w := newWriter(dst, formQuicklist2)
+	w.length(uint64(nodes))
+	w.b = append(w.b, body.b...)
+	return w.end(Version)
+}
+
+// ListNodes tells into how many nodes AppendList cuts a list, and how many bytes they
+// have together before any is compressed.
+func ListNodes(node int, each func(fn func(element []byte) bool)) (nodes, size int) {
+	eachNode(node, each, func(node []byte) {
+		nodes++
+		size += len(node)
+	})
+	return nodes, size
+}
+
+// eachNode calls fn with the listpacks of the nodes that a list is cut into.
+func eachNode(node int, each func(fn func(element []byte) bool), fn func(node []byte)) {
 	const overhead = 8 // what an element takes beside its bytes, about
 	size, most := safeSize, max(node, 1)
 	if node < 0 {
 		size, most = nodeSizes[min(-node, len(nodeSizes))-1], packMany
 	}
-	body := &writer{}
-	nodes := 0
 	var l listpack
 	flush := func() {
 		if l.n > 0 {
-			body.length(nodePacked)
-			body.string(l.bytes())
-			nodes, l = nodes+1, listpack{buf: l.buf[:0]}
+			fn(l.bytes())
+			l = listpack{buf: l.buf[:0]}
 		}
 	}
 	each(func(element []byte) bool {
@@ -39,10 +61,6 @@ func AppendList(dst []byte, node int, each func(fn func(element []byte) bool)) [
 		return true
 	})
 	flush()
-	w := newWriter(dst, formQuicklist2)
-	w.length(uint64(nodes))
-	w.b = append(w.b, body.b...)
-	return w.end(Version)
 }
 
 func (r *reader) list(form byte, o *Object) {

@@ -8,30 +8,37 @@ import (
 	"strings"
 )
 
-// Setting is a number that decides in which form values are kept, so the cluster has
-// it and not a node. Names, bounds and defaults are Redis's.
+// Setting is a number that decides something of the replicated state, most in which form
+// values are kept, so the cluster has it and not a node. Names, bounds and defaults are Redis's.
 type Setting struct {
 	Name           string
 	Alias          string // the name that Redis had for it before 7.0, if any
 	Default, Least int64
 	Most           int64
 	Bytes          bool // a size in bytes, for which units may be written
+	Hidden         bool // it is no parameter of CONFIG
 }
+
+// ActiveExpire is the setting that says whether entries remove the keys, and fields of
+// hashes, whose time has come: 1, or 0 after DEBUG SET-ACTIVE-EXPIRE 0. How many an entry
+// removes is part of its meaning, so it is the cluster's.
+const ActiveExpire = "active-expire"
 
 // settings are all that there are, ordered by name. One that comes later needs a
 // version of the cluster of its own: older programs refuse it.
 var settings = [...]Setting{
-	{"hash-max-listpack-entries", "hash-max-ziplist-entries", 512, 0, math.MaxInt64, false},
-	{"hash-max-listpack-value", "hash-max-ziplist-value", 64, 0, math.MaxInt64, true},
-	{"hll-sparse-max-bytes", "", 3000, 0, math.MaxInt64, true},
-	{"list-max-listpack-size", "list-max-ziplist-size", -2, math.MinInt32, math.MaxInt32, false},
-	{"set-max-intset-entries", "", 512, 0, math.MaxInt64, false},
-	{"set-max-listpack-entries", "", 128, 0, math.MaxInt64, false}, // 7.2
-	{"set-max-listpack-value", "", 64, 0, math.MaxInt64, true},     // 7.2
-	{"stream-node-max-bytes", "", 4096, 0, math.MaxInt64, true},
-	{"stream-node-max-entries", "", 100, 0, math.MaxInt64, false},
-	{"zset-max-listpack-entries", "zset-max-ziplist-entries", 128, 0, math.MaxInt64, false},
-	{"zset-max-listpack-value", "zset-max-ziplist-value", 64, 0, math.MaxInt64, true},
+	{Name: ActiveExpire, Default: 1, Least: 0, Most: 1, Hidden: true},
+	{Name: "hash-max-listpack-entries", Alias: "hash-max-ziplist-entries", Default: 512, Most: math.MaxInt64},
+	{Name: "hash-max-listpack-value", Alias: "hash-max-ziplist-value", Default: 64, Most: math.MaxInt64, Bytes: true},
+	{Name: "hll-sparse-max-bytes", Default: 3000, Most: math.MaxInt64, Bytes: true},
+	{Name: "list-max-listpack-size", Alias: "list-max-ziplist-size", Default: -2, Least: math.MinInt32, Most: math.MaxInt32},
+	{Name: "set-max-intset-entries", Default: 512, Most: math.MaxInt64},
+	{Name: "set-max-listpack-entries", Default: 128, Most: math.MaxInt64},           // 7.2
+	{Name: "set-max-listpack-value", Default: 64, Most: math.MaxInt64, Bytes: true}, // 7.2
+	{Name: "stream-node-max-bytes", Default: 4096, Most: math.MaxInt64, Bytes: true},
+	{Name: "stream-node-max-entries", Default: 100, Most: math.MaxInt64},
+	{Name: "zset-max-listpack-entries", Alias: "zset-max-ziplist-entries", Default: 128, Most: math.MaxInt64},
+	{Name: "zset-max-listpack-value", Alias: "zset-max-ziplist-value", Default: 64, Most: math.MaxInt64, Bytes: true},
 }
 
 // Settings are all settings, ordered by name. The caller must not change them.
@@ -61,6 +68,16 @@ func (s *State) Setting(name string) int64 {
 		}
 	}
 	return settings[i].Default
+}
+
+// ExpiresActively says what ActiveExpire is.
+func (s *State) ExpiresActively() bool {
+	for _, v := range s.Changed() {
+		if v.Name == ActiveExpire {
+			return v.N != 0
+		}
+	}
+	return true
 }
 
 // Changed are the settings that were ever set, ordered by name. The caller must not

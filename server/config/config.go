@@ -33,6 +33,7 @@ type Config struct {
 	RESPAdvertise string        `group:"addresses" name:"resp-advertise" placeholder:"HOST:PORT" help:"Address that Redis clients are sent to (default: --resp-addr)."`
 	HTTPAdvertise string        `group:"addresses" name:"http-advertise" placeholder:"HOST:PORT" help:"Address that HTTP clients are sent to (default: --http-addr)."`
 	Network       string        `group:"addresses" enum:"lan,wan" default:"lan" help:"What lies between the members, the same on all of them: lan (round trips up to about 20 ms) or wan (up to about 150 ms). It sets how soon a leader that is not heard of is replaced."`
+	DebugCommand  string        `group:"clients" name:"enable-debug-command" enum:"no,yes,local" default:"no" help:"yes allows the DEBUG command, which can end the node and stop it from serving; local allows it to clients of this machine."`
 	LeaderWait    time.Duration `group:"clients" placeholder:"DURATION" help:"How long a request waits for a leader before it is refused (default: 3s, with --network wan 10s)."`
 	RequirePass   Secret        `group:"clients" name:"requirepass" placeholder:"PASSWORD" help:"Password for Redis clients and HTTP, until the cluster has its own (CONFIG SET requirepass). Better given by environment or file: other users of the machine can read flags."`
 	ProtectedMode string        `group:"clients" enum:"yes,no" default:"yes" help:"yes refuses to listen beyond this machine, and to serve clients of other machines, while no password is set; no allows it."`

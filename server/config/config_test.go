@@ -33,7 +33,7 @@ func TestDefaults(t *testing.T) {
 		NodeID: "node1", DataDir: filepath.Join("data", "node1"),
 		RaftAddr: "127.0.0.1:8000", RESPAddr: "127.0.0.1:6379", HTTPAddr: "127.0.0.1:8080",
 		RaftAdvertise: "127.0.0.1:8000", RESPAdvertise: "127.0.0.1:6379", HTTPAdvertise: "127.0.0.1:8080",
-		Network: "lan", LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20, QueryLimit: 1 << 30,
+		Network: "lan", DebugCommand: "no", LeaderWait: 3 * time.Second, ProtectedMode: "yes", MaxClients: 10000, TCPKeepAlive: 300, MaxBulk: 512 << 20, QueryLimit: 1 << 30,
 		SlowlogSlower: 10000, SlowlogLen: 128, DiskReserve: 64 << 20, AuditInterval: time.Hour,
 		LogLevel: "info", LogFormat: "text", TLS: TLS{TLSAuthClients: "yes", InsecureRaft: "no"},
 	}

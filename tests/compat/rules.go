@@ -11,19 +11,15 @@ import (
 
 // leftOut are the commands that are not compared, with the reason.
 var leftOut = map[string]string{
-	"debug":                   "looks into the process, and Redis refuses it to clients by default",
-	"debug|jmap":              "as DEBUG",
-	"debug|object":            "as DEBUG",
-	"debug|sleep":             "as DEBUG",
-	"debug|set-active-expire": "as DEBUG",
-	"migrate":                 "needs another server",
-	"restore-asking":          "is RESTORE",
-	"object|help":             "lists the subcommands there are, in our own words",
-	"memory|help":             "as OBJECT HELP",
-	"xinfo|help":              "as OBJECT HELP",
-	"xgroup|help":             "as OBJECT HELP",
-	"pfdebug":                 "looks into the representation, which Redis changes as it counts",
-	"pfselftest":              "looks at no key, and takes a second",
+	"debug":          "looks into the process, and Redis refuses it to clients by default",
+	"migrate":        "needs another server",
+	"restore-asking": "is RESTORE",
+	"object|help":    "lists the subcommands there are, in our own words",
+	"memory|help":    "as OBJECT HELP",
+	"xinfo|help":     "as OBJECT HELP",
+	"xgroup|help":    "as OBJECT HELP",
+	"pfdebug":        "looks into the representation, which Redis changes as it counts",
+	"pfselftest":     "looks at no key, and takes a second",
 }
 
 // rule says how far the replies of some commands may differ.

@@ -47,7 +47,7 @@ func StartRedis(flags ...string) (*Redis, error) {
 	}
 	r := &Redis{Socket: filepath.Join(dir, "s"), dir: dir, done: make(chan struct{})}
 	r.cmd = &exec.Cmd{Path: path, Stdout: &r.log, Stderr: &r.log}
-	r.cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.Socket, "--save", "", "--appendonly", "no", "--dir", dir}, flags...)
+	r.cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.Socket, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--dir", dir}, flags...)
 	if err := r.cmd.Start(); err != nil {
 		os.RemoveAll(dir)
 		return nil, err

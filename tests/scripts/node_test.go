@@ -26,7 +26,7 @@ func TestOneNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
-	n := proc.NewNode(t, "node1").Start().WaitReady(time.Minute)
+	n := proc.NewNode(t, "node1", "--enable-debug-command", "yes").Start().WaitReady(time.Minute)
 	for _, s := range corpus(t) {
 		t.Run(s.path, func(t *testing.T) { run(t, &oneNode{node: n}, s) })
 	}
@@ -37,6 +37,7 @@ func TestOneNode(t *testing.T) {
 type threeNodes struct {
 	cluster *proc.Cluster
 	leader  *proc.Node
+	term    int64 // in which that was found to lead
 	// faults says what happens before which step: the leader hands over, or dies.
 	faults map[int]fault
 	step   int
@@ -84,7 +85,7 @@ func (c *threeNodes) between(t *testing.T, _ *step) {
 		old := c.leader
 		old.MustDo("RAFT.TRANSFER")
 		proc.Eventually(t, 30*time.Second, "another leader", func() error {
-			if c.leader = c.cluster.Leader(); c.leader == old {
+			if c.find(); c.leader == old {
 				return errors.New("still " + old.ID)
 			}
 			return nil
@@ -92,8 +93,32 @@ func (c *threeNodes) between(t *testing.T, _ *step) {
 	case kill:
 		c.down = c.leader
 		c.down.Kill()
-		c.leader = c.cluster.Leader()
+		c.find()
 	}
+}
+
+// find notes who leads, and in which term.
+func (c *threeNodes) find() {
+	c.leader = c.cluster.Leader()
+	c.term = 0
+	if s, err := c.leader.Status(); err == nil {
+		c.term = s.Term
+	}
+}
+
+// unasked: under load a leader may lose its term by itself. MOVED without another leader
+// or term is none of that, and stays a failure. The faults come again as well.
+func (c *threeNodes) unasked(reply string) bool {
+	if !strings.Contains(reply, "MOVED ") {
+		return false
+	}
+	leader, term := c.leader, c.term
+	if c.find(); c.leader == leader && c.term == term {
+		return false
+	}
+	c.mend()
+	c.step = 0
+	return true
 }
 
 // mend brings back what a script killed.
@@ -103,7 +128,8 @@ func (c *threeNodes) mend() {
 	}
 	c.down.Start()
 	c.cluster.WaitCaughtUp(c.down)
-	c.down, c.leader = nil, c.cluster.Leader()
+	c.down = nil
+	c.find()
 }
 
 // follower is a connection to the leader. When that changes it connects to the new
@@ -154,8 +180,8 @@ func TestThreeNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
-	c := &threeNodes{cluster: proc.StartCluster(t, 3)}
-	c.leader = c.cluster.Leader()
+	c := &threeNodes{cluster: proc.StartCluster(t, 3, "--enable-debug-command", "yes")}
+	c.find()
 	transfers, kills := 0, 0
 	for _, s := range corpus(t) {
 		t.Run(s.path, func(t *testing.T) {
@@ -174,4 +200,50 @@ func TestThreeNodes(t *testing.T) {
 		c.mend()
 	}
 	t.Logf("the leader handed over %d times, and was killed %d times", transfers, kills)
+}
+
+// hasty are three nodes whose leader hands over once behind the runner's back.
+type hasty struct {
+	*threeNodes
+	at, steps int
+}
+
+func (h *hasty) open() (client, error) {
+	return &intruder{client: &follower{cluster: h.threeNodes}, h: h}, nil
+}
+
+// intruder is a client before whose command of that number the leader changes.
+type intruder struct {
+	client
+	h *hasty
+}
+
+func (i *intruder) do(proto int, args []string) (resp.Value, error) {
+	if i.h.steps++; i.h.steps == i.h.at {
+		i.h.leader.MustDo("RAFT.TRANSFER")
+		i.h.cluster.Leader()
+	}
+	return i.client.do(proto, args)
+}
+
+// TestLeaderChangesUnasked: a script goes on, from its beginning, wherever a change of
+// leader that nobody planned meets it, in a transaction and before its first command too.
+func TestLeaderChangesUnasked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	s, err := parse("unasked.txt", "# What a transaction sees.\n\nINCR k\n(integer) 1\n\nMULTI\nOK\n\nINCR k\nQUEUED\n\nEXEC\n1) (integer) 2\n\nGET k\n\"2\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &threeNodes{cluster: proc.StartCluster(t, 3)}
+	for at := 1; at <= 6; at++ {
+		t.Run(fmt.Sprint("command ", at), func(t *testing.T) {
+			c.find()
+			h := &hasty{threeNodes: c, at: at}
+			if run(t, h, s); h.steps <= len(s.steps())+1 {
+				t.Errorf("%d commands: it did not begin anew", h.steps)
+			}
+		})
+	}
 }

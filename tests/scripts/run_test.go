@@ -32,12 +32,17 @@ type target interface {
 	open() (client, error)
 	// between is called before each step, where no client is in a transaction.
 	between(t *testing.T, st *step)
+	// unasked says whether a reply is a refusal that a change of leader explains which
+	// between did not make: a script has to begin anew then.
+	unasked(reply string) bool
 }
 
 // stay is for targets where nothing happens between steps.
 type stay struct{}
 
 func (stay) between(*testing.T, *step) {}
+
+func (stay) unasked(string) bool { return false }
 
 // session is a script that runs.
 type session struct {
@@ -48,8 +53,17 @@ type session struct {
 	held    map[string]bool // clients in a transaction or with watched keys
 }
 
-// run plays a script and compares, or records, the replies.
+// run plays a script and compares, or records, the replies. It begins anew where the
+// target says so: not for ever, as leaders that keep changing are a fault as well.
 func run(t *testing.T, target target, s *script) {
+	t.Helper()
+	for left := 3; !play(t, target, s, left > 0); left-- {
+	}
+}
+
+// play is run, once; done is false where the script has to begin anew, which it may say
+// only if again is true.
+func play(t *testing.T, target target, s *script, again bool) (done bool) {
 	t.Helper()
 	x := &session{t: t, target: target, clients: map[string]client{}, proto: map[string]int{}, held: map[string]bool{}}
 	defer func() {
@@ -57,7 +71,9 @@ func run(t *testing.T, target target, s *script) {
 			c.close()
 		}
 	}()
-	if v, err := x.do("a", []string{"FLUSHALL"}); err != nil || v.Err() != nil {
+	if v, err := x.do("a", []string{"FLUSHALL"}); err == nil && again && target.unasked(resp.FormatCLI(v)) {
+		return false
+	} else if err != nil || v.Err() != nil {
 		t.Fatalf("FLUSHALL: %v, %v", resp.FormatCLI(v), err)
 	}
 	for _, st := range s.steps() {
@@ -67,6 +83,8 @@ func run(t *testing.T, target target, s *script) {
 		got := x.step(st)
 		switch {
 		case st.matches(got):
+		case again && target.unasked(got):
+			return false
 		case *rewrite && st.pattern == nil && !st.until:
 			st.reply = got
 		default:
@@ -76,6 +94,7 @@ func run(t *testing.T, target target, s *script) {
 			t.FailNow() // what follows in a transaction only repeats the failure
 		}
 	}
+	return true
 }
 
 // step runs one step and returns its reply in redis-cli's form.
