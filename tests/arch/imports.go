@@ -44,7 +44,7 @@ var rooms = []room{
 	{"tests/scripts", []string{"tests/**", "resp"}},
 	{"tests/scripts/golden", []string{"resp"}},
 	{"tests/peer", []string{"fsm", "fsm/entry", "fsm/system", "resp", "resp/spec"}},
-	{"tests/compat", []string{"tests/**", "fsm/rdb", "resp", "resp/spec"}},
+	{"tests/compat", []string{"tests/**", "fsm/entry", "fsm/rdb", "fsm/system", "resp", "resp/spec"}},
 	{"tests/compat/gen", []string{"resp/spec"}},
 	{"tests/**", []string{"tests/**"}},
 }

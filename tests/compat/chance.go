@@ -34,6 +34,11 @@ func samePicks(x *exchange, a, b resp.Value) bool {
 	return true
 }
 
+// sameRandomKey compares RANDOMKEY: there is one on both ends, and ours is a key.
+func sameRandomKey(x *exchange, a, b resp.Value) bool {
+	return a.Kind == b.Kind && (a.IsNull() || x.player.tell("EXISTS", a.Text()).Int == 1)
+}
+
 // picked are the members of a reply, without their values.
 func picked(x *exchange, v resp.Value) (members []string) {
 	if v.Elems == nil && v.Kind == resp.KindBulk {
@@ -65,11 +70,9 @@ func samePops(x *exchange, a, b resp.Value) bool {
 	if !sameShape(a, b) {
 		return false
 	}
-	ours, theirs := parts(a, false), parts(b, false)
+	ours, theirs := texts(a), texts(b)
 	if a.Kind == resp.KindBulk {
 		ours, theirs = []string{a.Text()}, []string{b.Text()}
-	} else {
-		ours, theirs = texts(a), texts(b)
 	}
 	key := string(x.args[1])
 	slices.Sort(ours)

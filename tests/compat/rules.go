@@ -42,7 +42,7 @@ var rules = []rule{
 	{"keys sunion sinter sdiff", "the order is a hash table's", sameMembers, false},
 	{"hgetall hkeys hvals smembers", "the order is a hash table's, where it is one", sameTable, true},
 	{"dump", "texts are compressed as memory that is not initialized has it in Redis; the order is a hash table's, where it is one; lists are cut into nodes otherwise; a set of integers has them as wide there as the widest that it ever had; the clock goes on for what is pending: both hold the same", sameDump, true},
-	{"randomkey", "chance", func(_ *exchange, a, b resp.Value) bool { return a.Kind == b.Kind }, false},
+	{"randomkey", "chance: a key that is there", sameRandomKey, true},
 	{"srandmember hrandfield zrandmember", "chance: of the same shape, and members", samePicks, true},
 	{"spop", "chance: as many; what either took away is put to rights", samePops, true},
 	{"scan hscan sscan zscan", "cursors and order are a hash table's: what whole walks find is the same", sameWalk, true},
