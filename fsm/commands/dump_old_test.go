@@ -235,6 +235,22 @@ func (r *dumpRig) damage(payload string) string {
 // recordedFirst is the ID of a stream's first entry: Redis believes the payload.
 var recordedFirst = regexp.MustCompile(`recorded-first-entry-id\r\n\$\d+\r\n[0-9-]+`)
 
+// groupLag is what Redis makes of that ID for a group.
+var groupLag = regexp.MustCompile(`\$3\r\nlag\r\n[_:$]-?\d*`)
+
+// trusting leaves out what a stream's texts say of a first ID that Redis believed, where
+// it is a lie.
+func trusting(a, b string) (string, string) {
+	lie := recordedFirst.FindString(a) != recordedFirst.FindString(b)
+	for _, s := range []*string{&a, &b} {
+		*s = recordedFirst.ReplaceAllString(*s, "")
+		if lie {
+			*s = groupLag.ReplaceAllString(*s, "")
+		}
+	}
+	return a, b
+}
+
 // apart leaves out what two texts begin with, both.
 func apart(a, b string) (string, string) {
 	i := 0
@@ -292,7 +308,7 @@ func TestRestoreDamaged(t *testing.T) {
 			taken++
 			kind := strings.Trim(string(r.real.do("TYPE", "k")), "+\r\n")
 			a, b := r.show(r.real, showByType[kind]...), r.show(r.our, showByType[kind]...)
-			a, b = recordedFirst.ReplaceAllString(a, ""), recordedFirst.ReplaceAllString(b, "")
+			a, b = trusting(a, b)
 			if a != b && !equalLines([]byte(a), []byte(b)) {
 				a, b = apart(a, b)
 				t.Fatalf("form %d: %q\ngot  %.300q\nwant %.300q", bad[0], bad, b, a)
