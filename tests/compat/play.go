@@ -152,6 +152,11 @@ func (p *player) exchange(x *exchange, f form) (err error) {
 	if p.distort != nil {
 		x.ours = p.distort(x.args, x.ours)
 	}
+	if f == followed && strings.EqualFold(string(x.args[0]), "PFCOUNT") && x.ours[0] == ':' {
+		if key := string(x.args[1]); p.tell("EXISTS", key).Int == 1 { // as forget does
+			p.tell("SETRANGE", key, "8", "\x00\x00\x00\x00\x00\x00\x00\x80")
+		}
+	}
 	x.open(ran)
 	p.count(x)
 	p.sorted = p.sorted || strings.HasPrefix(strings.ToUpper(string(x.args[0])), "SORT")
@@ -278,7 +283,8 @@ func (p *player) ownWrapped(args [][]byte) ([]byte, error) {
 }
 
 // forget takes back that PFCOUNT has written what it counted into the value, which it
-// never does here: the words where it stands are made those of a value that changed.
+// never does here: the words where it stands are made those of a value that changed, on
+// both ends, for a SETRANGE may have left others there.
 const forget = `local n = redis.pcall('PFCOUNT', KEYS[1])
 if type(n) == 'number' and redis.call('EXISTS', KEYS[1]) == 1 then
 	redis.call('SETRANGE', KEYS[1], 8, '\0\0\0\0\0\0\0\128')
