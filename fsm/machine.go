@@ -33,6 +33,8 @@ type Machine struct {
 
 	draw func() uint64 // drawChance, made once
 
+	memory memory
+
 	onUsers []func(*system.Users) // guarded by mu
 }
 
