@@ -54,7 +54,7 @@ type Position struct{ Index, Term uint64 }
 // New returns an empty Machine.
 func New() *Machine {
 	m := &Machine{keys: keyspace.New([16]byte{}), shown: &shown{}}
-	m.draw = m.drawChance
+	m.draw, m.ahead.members = m.drawChance, true
 	return m
 }
 

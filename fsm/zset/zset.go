@@ -50,6 +50,10 @@ func (s *Set) Size() int { return emptySize + len(s.small) + s.bytes }
 
 const emptySize = 128
 
+// Lies tells where a member is looked for: in the table of a large one, or in the memory
+// of a small one.
+func (s *Set) Lies() (large *dict.Table[dict.None], small []byte) { return s.byMember, s.small }
+
 // Score returns the score of a member.
 func (s *Set) Score(member []byte) (score float64, ok bool) {
 	if s.byMember != nil {
@@ -93,10 +97,9 @@ func (s *Set) Find(member []byte) (p Place) {
 		}
 		return p
 	}
-	c := &s.kit.Cursor
 	p.pos = s.kit.Position(member)
-	if p.Found = c.Seek(s.byMember, p.pos, member, nil); p.Found {
-		data, _ := c.Data()
+	if p.Found = s.kit.Seek(s.byMember, member); p.Found {
+		data, _ := s.kit.Cursor.Data()
 		p.Score = decode(data)
 	}
 	return p
@@ -207,7 +210,7 @@ func (s *Set) enlarge() {
 func (s *Set) Delete(member []byte) bool {
 	if s.byMember != nil {
 		c := &s.kit.Cursor
-		if !c.Seek(s.byMember, s.kit.Position(member), member, nil) {
+		if !s.kit.Seek(s.byMember, member) {
 			return false
 		}
 		data, _ := c.Data()
