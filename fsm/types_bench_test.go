@@ -21,7 +21,7 @@ var typesLoads = []struct{ name, command, fill string }{
 	{"ZADD", "ZADD z:%k %m m:%m", ""},
 	{"ZINCRBY", "ZINCRBY z:%k 1 m:%m", ""},
 	{"GEOADD", "GEOADD g:%k %me-2 %me-2 m:%m", ""},
-	{"BITFIELD", "BITFIELD b:%k SET u1 4321 1", ""},
+	{"BITFIELD", "BITFIELD b:%k INCRBY u32 4320 1", ""},
 	{"PFADD", "PFADD p:%k m:%m", ""},
 	{"XADD", "XADD x:%k * f %v", ""},
 	{"HSET-1M", "HSET big f:%b 0123456789abcdef", "HSET big f:%b 0123456789abcdef"},

@@ -90,7 +90,7 @@ var typedLoads = []typed{
 
 	// A bit that is set already is nothing that Redis would write: so each is a key's first.
 	{group: "bitmap", label: "SETBIT", command: "SETBIT b:%r 7 1", over: many},
-	{group: "bitmap", label: "BITFIELD SET", command: "BITFIELD b:%r SET u1 4321 1"},
+	{group: "bitmap", label: "BITFIELD INCRBY", command: "BITFIELD b:%r INCRBY u32 4320 1"},
 	{group: "bitmap", label: "GETBIT", command: "GETBIT b:%r 4321", read: true, fill: bitmaps},
 	{group: "bitmap", label: "BITCOUNT", command: "BITCOUNT b:%r", read: true, fill: bitmaps},
 

@@ -228,7 +228,7 @@ ZRANGE BYSCORE of 100 in 1 M c=50 P=16, ratio to Redis always ≥ 0.50
 GEOADD c=50 P=16, ratio to Redis always ≥ 0.60
 GEOSEARCH c=50 P=16, ratio to Redis always ≥ 0.60
 SETBIT c=50 P=16, ratio to Redis always ≥ 0.60
-BITFIELD SET c=50 P=16, ratio to Redis always ≥ 0.60
+BITFIELD INCRBY c=50 P=16, ratio to Redis always ≥ 0.60
 GETBIT c=50 P=16, ratio to Redis always ≥ 0.60
 BITCOUNT c=50 P=16, ratio to Redis always ≥ 0.60
 PFADD c=50 P=16, ratio to Redis always ≥ 0.60
