@@ -12,6 +12,8 @@ type ahead struct {
 	keys keyspace.Ahead
 	of   [keyspace.AheadMost]*entry.Command // whose key each is
 	next int                                // the first of them that has not been run yet
+	// members says that what collections are asked for is looked at, too: of who writes.
+	members bool
 }
 
 // longKey is the length of keys that are not looked at: hashing them takes longer than
@@ -44,6 +46,12 @@ func (h *ahead) hint(s *keyspace.Space, p *entry.Proposal, j int, behind []entry
 	}
 	if h.keys.Len() > 1 { // one alone waits no longer later than now
 		h.keys.Warm()
+		if h.members {
+			for i := range h.keys.Len() {
+				h.keys.AddMember(s, i, h.of[i].Args)
+			}
+			h.keys.WarmMembers()
+		}
 	}
 	h.next = 1
 	return 0

@@ -31,6 +31,7 @@ func (m *Machine) Apply(at Position, b *entry.Batch, replies []*resp.Writer) {
 		a.proposal(i)
 	}
 	m.ahead.drop()
+	m.ahead.keys.ExpectMember(m.keys, -1) // what is read next is not expected
 	a.removeMore()
 	m.publish(at, a.now, a.system)
 	m.mu.Unlock()
@@ -129,6 +130,7 @@ func (a *applier) command(db int, cmd *entry.Command, w *resp.Writer, hint int) 
 	}
 	t.Hits, t.Misses = 0, 0
 	t.Expect(&a.m.ahead.keys, hint)
+	a.m.ahead.keys.ExpectMember(a.m.keys, hint)
 	mark := w.Mark()
 	c, err := a.finder.find(cmd.Args, a.version())
 	switch {

@@ -33,6 +33,8 @@ type Machine struct {
 
 	draw func() uint64 // drawChance, made once
 
+	memory memory
+
 	onUsers []func(*system.Users) // guarded by mu
 }
 
@@ -52,7 +54,7 @@ type Position struct{ Index, Term uint64 }
 // New returns an empty Machine.
 func New() *Machine {
 	m := &Machine{keys: keyspace.New([16]byte{}), shown: &shown{}}
-	m.draw = m.drawChance
+	m.draw, m.ahead.members = m.drawChance, true
 	return m
 }
 

@@ -63,6 +63,8 @@ type reader struct {
 	view   keyspace.View
 	finder finder
 	ahead  ahead
+
+	recaller recaller
 }
 
 // readers are those at rest: each read needs one, for a moment.
@@ -72,6 +74,7 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 func (r *reader) release() {
 	r.ahead.drop()
 	r.view.Look(nil, 0, keyspace.Instant{})
+	r.recaller = recaller{}
 	r.m, r.w, r.tick, r.hits, r.misses = nil, nil, false, 0, 0
 	readers.Put(r)
 }
@@ -123,6 +126,8 @@ func (r *reader) commands(p *entry.Proposal) {
 func (r *reader) look(db int) {
 	r.view.Look(r.m.keys, db, r.at)
 	r.view.Draw, r.view.ClusterVersion = r.m.draw, r.version()
+	r.recaller = recaller{&r.m.memory, r.m.keys}
+	r.view.Memory = &r.recaller
 }
 
 // version is the one that commands go by. What is shown is replaced by who holds mu only.

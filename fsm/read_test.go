@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -218,4 +219,34 @@ func TestHitsAndMisses(t *testing.T) {
 	if s := r.m.Stats(); s.Hits != 1 {
 		t.Error("a replica counts what another node was asked")
 	}
+}
+
+// What PFCOUNT once computed must not outlive the value, nor the keyspace: another one
+// gives out the same versions.
+func TestPFCountRemembersOfOneValue(t *testing.T) {
+	r, other := newRig(t), newRig(t)
+	other.do("PFADD k a b c d e")
+	r.do("PFADD k a b")
+	count := func(want string) {
+		t.Helper()
+		for range 2 {
+			if got, err := r.read(0, "PFCOUNT k"); got != want || err != nil {
+				t.Errorf("PFCOUNT k = %s, %v, want %s", got, err, want)
+			}
+		}
+	}
+	count(":2")
+	r.do("PFADD k c")
+	count(":3")
+	r.do("SET k x")
+	if got, _ := r.read(0, "PFCOUNT k"); !strings.HasPrefix(got, "-WRONGTYPE") {
+		t.Errorf("PFCOUNT of a string: %s", got)
+	}
+	r = newRig(t)
+	r.do("PFADD k a b")
+	count(":2")
+	if err := r.m.Restore(bytes.NewReader(stream(t, other.m))); err != nil {
+		t.Fatal(err)
+	}
+	count(":5")
 }

@@ -121,31 +121,54 @@ var declPFCount = Command{
 }
 
 func cmdPFCount(v *keyspace.View, args Args, w *resp.Writer) error {
-	var one []byte
+	if len(args) == 2 {
+		n, err := countOne(v, args[1])
+		if err == nil {
+			w.Int(int64(n))
+		}
+		return err
+	}
 	var union hll.Union
 	for _, key := range args[1:] {
 		b, err := lookUpHLL(v.String(key))
 		switch {
 		case err != nil:
 			return err
-		case b == nil:
-		case len(args) == 2:
-			one = b
-		case union.Merge(b) != nil:
+		case b != nil && union.Merge(b) != nil:
 			return resp.ErrCorruptHLL
 		}
 	}
-	n := uint64(0)
-	if one != nil {
-		var err error
-		if n, err = hll.Count(one); err != nil {
-			return resp.ErrCorruptHLL
-		}
-	} else if len(args) > 2 {
-		n = union.Count()
-	}
-	w.Int(int64(n))
+	w.Int(int64(union.Count()))
 	return nil
+}
+
+// countOne estimates how many elements one has, 0 where there is none. Redis writes what
+// it finds into the string; here no read writes, but the View may remember it.
+func countOne(v *keyspace.View, key []byte) (n uint64, err error) {
+	e, ok := v.Get(key)
+	if !ok {
+		return 0, nil
+	}
+	if v.Memory != nil {
+		if n, ok := v.Memory.Recall(e.Version()); ok {
+			return n, nil
+		}
+	}
+	text, ok := e.Text()
+	if !ok {
+		return 0, resp.ErrWrongType
+	}
+	b, err := lookUpHLL(text, true, nil)
+	if err != nil {
+		return 0, err
+	}
+	if n, err = hll.Count(b); err != nil {
+		return 0, resp.ErrCorruptHLL
+	}
+	if v.Memory != nil {
+		v.Memory.Remember(e.Version(), n)
+	}
+	return n, nil
 }
 
 var declPFDebug = Command{

@@ -109,13 +109,13 @@ func cmdIncrByFloat(t *keyspace.Txn, args Args, w *resp.Writer) error {
 
 // increment adds to the integer under a key. The expiry time stays.
 func increment(t *keyspace.Txn, key []byte, by int64, w *resp.Writer) error {
-	text, found, err := t.String(key)
-	if err != nil {
-		return err
-	}
+	e, found := t.Get(key)
 	var old int64
 	if found {
-		var ok bool
+		text, ok := e.Text()
+		if !ok {
+			return resp.ErrWrongType
+		}
 		if old, ok = text.Int(); !ok {
 			return resp.ErrNotInteger
 		}
@@ -124,7 +124,7 @@ func increment(t *keyspace.Txn, key []byte, by int64, w *resp.Writer) error {
 		return resp.ErrOverflow
 	}
 	var buf [20]byte
-	t.SetString(key, strconv.AppendInt(buf[:0], old+by, 10), expiryOf(t, key))
+	t.SetString(key, strconv.AppendInt(buf[:0], old+by, 10), e.ExpireAt())
 	w.Int(old + by)
 	return nil
 }

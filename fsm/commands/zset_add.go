@@ -133,12 +133,13 @@ type zaddResult struct {
 // apply gives one member its score, if the options let it.
 // Source: redis/src/t_zset.c:zsetAdd.
 func (o *zadd) apply(z *zset.Set, member []byte, score float64, limits zset.Limits) (r zaddResult, err error) {
-	old, found := z.Score(member)
-	if !found {
+	place := z.Find(member)
+	old := place.Score
+	if !place.Found {
 		if o.xx {
 			return r, nil
 		}
-		z.Set(member, score, limits)
+		z.SetAt(place, member, score, limits)
 		return zaddResult{score: score, added: true, done: true}, nil
 	}
 	if o.nx {
@@ -155,7 +156,7 @@ func (o *zadd) apply(z *zset.Set, member []byte, score float64, limits zset.Limi
 	if score == old {
 		return zaddResult{score: score, done: true}, nil
 	}
-	z.Set(member, score, limits)
+	z.SetAt(place, member, score, limits)
 	return zaddResult{score: score, updated: true, done: true}, nil
 }
 

@@ -9,6 +9,27 @@ type None = struct{}
 type Kit struct {
 	Hasher Hasher
 	Cursor Cursor[None]
+
+	// A member that is about to be used, and its place, which has been warmed.
+	member []byte
+	place  *Probe[None]
+}
+
+// Expect tells that these bytes, not equal ones, are a member that is going to be used,
+// and where; nil that nothing is known of the next one. Only who may write may call it.
+func (k *Kit) Expect(member []byte, at *Probe[None]) { k.member, k.place = member, at }
+
+func (k *Kit) expects(member []byte) bool {
+	return len(member) == len(k.member) && len(member) > 0 && &member[0] == &k.member[0]
+}
+
+// Seek puts the writer's cursor to a member of a table that is ordered by hash, and says
+// whether it is there.
+func (k *Kit) Seek(t *Table[None], member []byte) bool {
+	if k.expects(member) {
+		return k.Cursor.Seek(t, k.place.Pos, member, k.place)
+	}
+	return k.Cursor.Seek(t, k.Position(member), member, nil)
 }
 
 // memberBits is how many bits a member's position has: every client's number type
@@ -16,7 +37,12 @@ type Kit struct {
 const memberBits = 53
 
 // Position is where a member stands in a table that is ordered by hash.
-func (k *Kit) Position(member []byte) uint64 { return k.Hasher.Hash(member) >> (64 - memberBits) }
+func (k *Kit) Position(member []byte) uint64 {
+	if k.expects(member) {
+		return k.place.Pos
+	}
+	return k.Hasher.Hash(member) >> (64 - memberBits)
+}
 
 // RecordCost is the memory that a record takes in a table beside its key and its data,
 // in bytes: its slot and the lengths (14), its part of the nodes above (4), and at the

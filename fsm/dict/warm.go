@@ -79,6 +79,15 @@ func (p *Probe[P]) leads(t *Table[P], pos uint64, key []byte) bool {
 	return ok
 }
 
+// Ref is the pointer of the record with that key at a place that has been warmed; nil
+// where there is none, or it was not found at once.
+func (p *Probe[P]) Ref(key []byte) *P {
+	if p.node == nil || p.node.refs == nil || !p.leads(p.Table, p.Pos, key) {
+		return nil
+	}
+	return p.node.refs.of[p.i]
+}
+
 // GetWarm is Get for a place that has been warmed.
 func (t *Table[P]) GetWarm(p *Probe[P], key []byte) (r Record[P], ok bool) {
 	if p.leads(t, p.Pos, key) {

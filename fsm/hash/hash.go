@@ -100,6 +100,10 @@ func (m *Map) Size() int {
 	return self + len(m.small) + m.bytes
 }
 
+// Lies tells where a field that stays is looked for: in the table of a large one, or in
+// the memory of a small one.
+func (m *Map) Lies() (large *dict.Table[dict.None], small []byte) { return m.large, m.small }
+
 // Get returns a field.
 func (m *Map) Get(name []byte, now int64) (f Field, ok bool) {
 	if m.large != nil {
@@ -151,8 +155,8 @@ func (m *Map) put(f Field, now int64) (created bool) {
 	if there && created {
 		m.expired = max(m.expired, old.Expires)
 	}
-	c, pos := &m.kit.Cursor, m.kit.Position(f.Name)
-	stays := c.Seek(m.large, pos, f.Name, nil)
+	c := &m.kit.Cursor
+	stays := m.kit.Seek(m.large, f.Name)
 	if stays {
 		created = false
 		value, _ := c.Data()
@@ -208,7 +212,7 @@ func (m *Map) Delete(name []byte, now int64) bool {
 		return true
 	}
 	c := &m.kit.Cursor
-	c.Seek(m.large, m.kit.Position(name), name, nil)
+	m.kit.Seek(m.large, name)
 	value, _ := c.Data()
 	m.bytes -= cost(len(name), len(value))
 	return c.Delete()

@@ -15,6 +15,13 @@ type Ahead struct {
 	keys   [AheadMost][]byte
 	probes [AheadMost]dict.Probe[object]
 	sum    byte
+
+	// Of the keys whose values are large collections, a member each; at says which of
+	// places is that of key i, -1 for none.
+	members [AheadMost][]byte
+	at      [AheadMost]int8
+	places  [AheadMost]dict.Probe[dict.None]
+	placed  int
 }
 
 // Len is the number of keys.
@@ -36,11 +43,62 @@ func (a *Ahead) Add(s *Space, db int, key []byte) int {
 // Warm fetches what the keys' use will look at.
 func (a *Ahead) Warm() { a.sum += dict.Warm(a.probes[:a.n]) }
 
+// AddMember takes the member that key i's command is about, by its arguments, once Warm
+// was called; for others than collections it does nothing. Where the collection is a small
+// one, it is fetched now. The bytes must stay as they are until Drop.
+func (a *Ahead) AddMember(s *Space, i int, args [][]byte) {
+	a.at[i] = -1
+	if len(args) < 3 {
+		return
+	}
+	obj := a.probes[i].Ref(a.keys[i])
+	if obj == nil {
+		return
+	}
+	member := args[2]
+	var large *dict.Table[dict.None]
+	var small []byte
+	switch v := obj.value.(type) {
+	case SetValue:
+		large, small = v.Lies()
+	case HashValue:
+		large, small = v.Lies()
+	case ZSetValue:
+		large, small = v.Lies()
+		if len(args) == 4 { // score and member
+			member = args[3]
+		}
+	}
+	switch {
+	case large != nil:
+		a.places[a.placed] = dict.Probe[dict.None]{Table: large, Pos: s.kit.Position(member)}
+		a.members[i], a.at[i] = member, int8(a.placed)
+		a.placed++
+	case len(small) > 0:
+		a.sum += small[0] + small[len(small)-1]
+	}
+}
+
+// WarmMembers fetches what the members' use will look at.
+func (a *Ahead) WarmMembers() { a.sum += dict.Warm(a.places[:a.placed]) }
+
+// ExpectMember tells the collections that the member of key i is going to be changed; of
+// none if i is negative. Only who may write may call it.
+func (a *Ahead) ExpectMember(s *Space, i int) {
+	if i < 0 || i >= a.n || a.members[i] == nil {
+		s.kit.Expect(nil, nil)
+		return
+	}
+	s.kit.Expect(a.members[i], &a.places[a.at[i]])
+}
+
 // Drop forgets the keys, and all that was found of them.
 func (a *Ahead) Drop() {
 	clear(a.keys[:a.n])
 	clear(a.probes[:a.n])
-	a.n = 0
+	clear(a.members[:a.n])
+	clear(a.places[:a.placed])
+	a.n, a.placed = 0, 0
 }
 
 // Expect tells the View that it is going to use key i of an Ahead, whose place is

@@ -93,6 +93,9 @@ func entryOf(r dict.Record[object]) Entry { return Entry{key: r.Key, data: r.Dat
 // head reads what the entry says beside the value.
 func (e Entry) head() meta { return metaOf(e.data) }
 
+// Version is that of the value: no other one of the keyspace has it, nor had.
+func (e Entry) Version() uint64 { return e.head().version }
+
 func metaOf(data []byte) (m meta) {
 	stamp := binary.LittleEndian.Uint64(data)
 	m.version = stamp >> flagBits

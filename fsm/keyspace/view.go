@@ -21,6 +21,8 @@ type View struct {
 	// ClusterVersion is what a command that does something else from some version on
 	// goes by. Whoever makes the View sets it.
 	ClusterVersion uint64
+	// Memory, if set, has what reads computed from values before.
+	Memory Memory
 
 	space *Space
 	index int
@@ -29,6 +31,13 @@ type View struct {
 
 	expected []byte // a key whose place is known (see Ahead)
 	found    *dict.Probe[object]
+}
+
+// Memory keeps numbers that follow from a value, by the version of its key: no two values
+// of a keyspace share one. It forgets as it likes.
+type Memory interface {
+	Recall(version uint64) (n uint64, ok bool)
+	Remember(version, n uint64)
 }
 
 // data is the database, which FLUSHDB and SWAPDB exchange for another one.

@@ -58,6 +58,30 @@ func (s Seq) Splice(from, to int, items ...[]byte) Seq {
 // Find returns the offset of the first item that equals want, of those at every
 // stride-th place (1 looks at all), and the offset behind it.
 func (s Seq) Find(want []byte, stride int) (at, next int, ok bool) {
+	// Items of one length mostly have their beginnings in common, so their last bytes
+	// are compared first: a call for each item would be most of the time.
+	const word = 8
+	if len(want) < word || len(want) >= 0x80 {
+		return s.find(want, stride)
+	}
+	end := binary.LittleEndian.Uint64(want[len(want)-word:])
+	for at < len(s) {
+		size := int(s[at])
+		if size >= 0x80 {
+			_, next = s.long(at)
+		} else if next = at + 1 + size; size == len(want) && binary.LittleEndian.Uint64(s[next-word:]) == end && bytes.Equal(s[at+1:next], want) {
+			return at, next, true
+		}
+		at = next
+		for skip := 1; skip < stride && at < len(s); skip++ {
+			_, at = s.Next(at)
+		}
+	}
+	return 0, 0, false
+}
+
+// find is Find for items that are short, or long.
+func (s Seq) find(want []byte, stride int) (at, next int, ok bool) {
 	for skip := 0; at < len(s); skip-- {
 		item, next := s.Next(at)
 		if skip == 0 {

@@ -66,6 +66,10 @@ func (s *Set) Size() int {
 	return self + len(s.memory) + s.bytes
 }
 
+// Lies tells where a member is looked for: in the table of a large one, or in a piece of
+// memory.
+func (s *Set) Lies() (large *dict.Table[dict.None], small []byte) { return s.large, s.memory }
+
 // Has says whether it has a member.
 func (s *Set) Has(member []byte) (ok bool) {
 	switch s.form {
@@ -124,7 +128,7 @@ func (s *Set) addToPacked(member []byte, limits Limits) (added bool) {
 // put adds a member to a large one.
 func (s *Set) put(member []byte) (added bool) {
 	c := &s.kit.Cursor
-	if c.Seek(s.large, s.kit.Position(member), member, nil) {
+	if s.kit.Seek(s.large, member) {
 		return false
 	}
 	c.Put(member, nil, nil, nil)
@@ -190,7 +194,7 @@ func (s *Set) Delete(member []byte) (ok bool) {
 		return ok
 	}
 	c := &s.kit.Cursor
-	if !c.Seek(s.large, s.kit.Position(member), member, nil) {
+	if !s.kit.Seek(s.large, member) {
 		return false
 	}
 	s.bytes -= cost(len(member))

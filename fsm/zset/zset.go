@@ -50,6 +50,10 @@ func (s *Set) Size() int { return emptySize + len(s.small) + s.bytes }
 
 const emptySize = 128
 
+// Lies tells where a member is looked for: in the table of a large one, or in the memory
+// of a small one.
+func (s *Set) Lies() (large *dict.Table[dict.None], small []byte) { return s.byMember, s.small }
+
 // Score returns the score of a member.
 func (s *Set) Score(member []byte) (score float64, ok bool) {
 	if s.byMember != nil {
@@ -72,24 +76,52 @@ func (s *Set) Score(member []byte) (score float64, ok bool) {
 // makes 0 of -0, as Redis does. The member
 // must not be the set's own memory.
 func (s *Set) Set(member []byte, score float64, limits Limits) (created bool) {
+	return s.SetAt(s.Find(member), member, score, limits)
+}
+
+// Place is where a member stands in a set, or that it is not there, until the next change.
+type Place struct {
+	Score    float64 // of a member that is there
+	Found    bool
+	from, to int    // in a small one: its item and its score's
+	pos      uint64 // in a large one
+}
+
+// Find looks for a member that is about to be changed. Only who may write may call it.
+func (s *Set) Find(member []byte) (p Place) {
 	if s.byMember == nil {
-		from, at, found := s.small.Find(member, 2)
-		if found {
-			data, to := s.small.Next(at)
-			if decode(data) == score {
-				return false
-			}
-			s.small = s.small.Splice(from, to)
-		} else if s.n+1 > limits.Entries || len(member) > limits.Value {
-			s.enlarge()
-			return s.put(member, score)
-		} else {
-			s.n++
+		if p.from, p.to, p.Found = s.small.Find(member, 2); p.Found {
+			var data []byte
+			data, p.to = s.small.Next(p.to)
+			p.Score = decode(data)
 		}
-		s.insert(member, score)
-		return !found
+		return p
 	}
-	return s.put(member, score)
+	p.pos = s.kit.Position(member)
+	if p.Found = s.kit.Seek(s.byMember, member); p.Found {
+		data, _ := s.kit.Cursor.Data()
+		p.Score = decode(data)
+	}
+	return p
+}
+
+// SetAt is Set for a member that Find has just looked for.
+func (s *Set) SetAt(p Place, member []byte, score float64, limits Limits) (created bool) {
+	switch {
+	case s.byMember != nil:
+		return s.put(p.pos, member, score)
+	case p.Found && p.Score == score:
+		return false
+	case p.Found:
+		s.small = s.small.Splice(p.from, p.to)
+	case s.n+1 > limits.Entries || len(member) > limits.Value:
+		s.enlarge()
+		return s.put(s.kit.Position(member), member, score)
+	default:
+		s.n++
+	}
+	s.insert(member, score)
+	return !p.Found
 }
 
 // insert puts a member that is not there into a small one.
@@ -97,11 +129,11 @@ func (s *Set) insert(member []byte, score float64) {
 	at := 0
 	for at < len(s.small) {
 		m, next := s.small.Next(at)
-		data, next := s.small.Next(next)
-		if compare(decode(data), m, score, member) > 0 {
+		data := s.small[next+1 : next+1+scoreSize] // its length takes a byte
+		if other := decode(data); other > score || other == score && bytes.Compare(m, member) > 0 {
 			break
 		}
-		at = next
+		at = next + 1 + scoreSize
 	}
 	data := smallScore(score)
 	s.small = s.small.Splice(at, at, member, data[:])
@@ -123,10 +155,10 @@ func smallScore(score float64) [scoreSize]byte {
 	return encode(score)
 }
 
-// put gives a member of a large one a score.
-func (s *Set) put(member []byte, score float64) (created bool) {
+// put gives a member of a large one a score. pos is the member's position.
+func (s *Set) put(pos uint64, member []byte, score float64) (created bool) {
 	c := &s.kit.Cursor
-	if c.Seek(s.byMember, s.kit.Position(member), member, nil) {
+	if c.Seek(s.byMember, pos, member, nil) {
 		data, _ := c.Data()
 		old := decode(data)
 		if old == score {
@@ -169,7 +201,7 @@ func (s *Set) enlarge() {
 	for at := 0; at < len(small); {
 		member, next := small.Next(at)
 		data, next := small.Next(next)
-		s.put(member, decode(data))
+		s.put(s.kit.Position(member), member, decode(data))
 		at = next
 	}
 }
@@ -178,7 +210,7 @@ func (s *Set) enlarge() {
 func (s *Set) Delete(member []byte) bool {
 	if s.byMember != nil {
 		c := &s.kit.Cursor
-		if !c.Seek(s.byMember, s.kit.Position(member), member, nil) {
+		if !s.kit.Seek(s.byMember, member) {
 			return false
 		}
 		data, _ := c.Data()

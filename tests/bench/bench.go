@@ -56,7 +56,7 @@ var parts = []part{
 	{"set", "SET of 64 B", field, throughput("set")},
 	{"get", "GET of 64 B", field, throughput("get")},
 	{"mix", "90 % GET, 10 % SET", field, throughput("mix")},
-	{"types", "INCR, LPUSH, HSET, ZADD", field, throughput("types")},
+	{"types", "the main commands of each type", field, (*runner).types},
 	{"large", "SET of 4 KB and 1 MB", field, throughput("large")},
 	{"costs", "CPU, bytes written and disk waits per write", field, (*runner).costs},
 	{"memory", "resident memory per key", laden, (*runner).memory},
@@ -83,10 +83,11 @@ type runner struct {
 	started time.Time
 	dirs    int // that dir has made
 
-	field []peers.Server // nil while it is not up
-	laden *ladenServers
-	rates map[string]float64 // last throughput, by shape and system
-	certs *peers.Certs       // nil before the part that needs them
+	field  []peers.Server // nil while it is not up
+	laden  *ladenServers
+	rates  map[string]float64  // last throughput, by shape and system
+	filled map[string]*filling // what the types last stored, by system
+	certs  *peers.Certs        // nil before the part that needs them
 }
 
 // Run measures. A part that fails is noted in the results and the others go on;

@@ -38,7 +38,7 @@ func Goals() []Goal {
 	getAgainst := func(name, peer string, limit float64) Goal { return shapeGoal("GET "+name, peer, limit) }
 	overlap := setAgainst("c=1 P=1", peers.RedisAlways, 0.35)
 	overlap.Note = "0.5 once followers' disk waits overlap the leader's"
-	return []Goal{
+	goals := []Goal{
 		overlap,
 		setAgainst("c=50 P=1", peers.RedisAlways, 0.6),
 		setAgainst("c=200 P=1", peers.Echo, 0.75),
@@ -64,6 +64,10 @@ func Goals() []Goal {
 		encryptedGoal("SET c=50 P=16"),
 		encryptedGoal("GET c=50 P=16"),
 	}
+	for _, shape := range FullScale.typedShapes() {
+		goals = append(goals, shapeGoal(shape.Name, peers.RedisAlways, shape.typed.limit()))
+	}
+	return goals
 }
 
 // Judge compares a run with the goals.

@@ -41,8 +41,6 @@ type ShapeResult struct {
 	Shape  Shape   `json:"shape"`
 	System string  `json:"system"`
 	Rounds []Round `json:"rounds,omitempty"`
-	// Missing says why there are no rounds.
-	Missing string `json:"missing,omitempty"`
 }
 
 // PerSecond is the median throughput, 0 where there is none.

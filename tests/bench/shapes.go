@@ -14,11 +14,14 @@ import (
 type Shape struct {
 	Name     string `json:"name"`
 	Part     string `json:"part"`
-	Command  string `json:"command"` // in capitals; of the mix, MIX
+	Command  string `json:"command"` // in capitals; of the mix, MIX; of the types, with a word on what it is about
 	Conns    int    `json:"conns"`
 	Pipeline int    `json:"pipeline"`
 	Size     int    `json:"size"` // of a value, in bytes
 	Keys     int    `json:"keys"`
+	// Group is whose type the command is, where the shape is one of the types.
+	Group string `json:"group,omitempty"`
+	typed *typed // what is sent there
 }
 
 // Words says it without abbreviations.
@@ -63,6 +66,14 @@ type Scale struct {
 	Around    time.Duration // shown before and after a kill
 }
 
+// long is how long one measurement of a shape takes: there are many of the types.
+func (s *Scale) long(shape Shape) time.Duration {
+	if shape.typed != nil {
+		return s.Long / 2
+	}
+	return s.Long
+}
+
 // FullScale is what the goals are about.
 var FullScale = Scale{
 	Long: 1500 * time.Millisecond, Keys: 100_000, Million: 1_000_000, Many: 5_000_000, Kills: 20, PeerKills: 5,
@@ -97,9 +108,7 @@ func (s *Scale) shapes() (all []Shape) {
 	}
 	add("mix", mix, 50, 1)
 	add("mix", mix, 50, 16)
-	for _, command := range []string{"INCR", "LPUSH", "HSET", "ZADD"} {
-		add("types", command, 50, 16)
-	}
+	all = append(all, s.typedShapes()...)
 	return append(all,
 		Shape{Name: "SET 4 KB c=50 P=1", Part: "large", Command: "SET", Conns: 50, Pipeline: 1, Size: 4 << 10, Keys: 10_000},
 		Shape{Name: "SET 1 MB c=4 P=1", Part: "large", Command: "SET", Conns: 4, Pipeline: 1, Size: 1 << 20, Keys: 100},
@@ -118,8 +127,11 @@ func (s *Scale) shapesOf(part string) (some []Shape) {
 
 // fits says whether a shape is for a system at all: the echo knows SET and GET,
 // etcd has neither pipelines nor Redis's types, and how a Redis syncs makes no
-// difference to what it reads.
+// difference to what it reads. The types are measured beside one Redis.
 func (s Shape) fits(system string) bool {
+	if s.typed != nil {
+		return system == peers.RaftKV || system == peers.RedisAlways
+	}
 	plain := s.Command == "SET" || s.Command == "GET"
 	switch system {
 	case peers.Echo:

@@ -98,14 +98,11 @@ func (r *runner) compare(ctx context.Context, shape Shape) (results []ShapeResul
 		if !shape.fits(s.Name()) {
 			continue
 		}
-		missing, err := r.prepare(ctx, s, shape)
-		if err != nil {
-			return nil, err
+		if err := r.prepare(ctx, s, shape); err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", s.Name(), shape.Name, err)
 		}
-		if missing == "" {
-			able = append(able, s)
-		}
-		results = append(results, ShapeResult{Shape: shape, System: s.Name(), Missing: missing})
+		able = append(able, s)
+		results = append(results, ShapeResult{Shape: shape, System: s.Name()})
 	}
 	for range r.Rounds {
 		for _, s := range able {
@@ -129,36 +126,18 @@ func (r *runner) compare(ctx context.Context, shape Shape) (results []ShapeResul
 func summary(results []ShapeResult) string {
 	var words []string
 	for i := range results {
-		if result := &results[i]; result.Missing != "" {
-			words = append(words, result.System+" "+result.Missing)
-		} else {
-			words = append(words, fmt.Sprintf("%s %.0f/s", result.System, result.PerSecond()))
-		}
+		words = append(words, fmt.Sprintf("%s %.0f/s", results[i].System, results[i].PerSecond()))
 	}
 	return strings.Join(words, ", ")
 }
 
-// notThere is why a server has no figure for a command that it lacks.
-const notThere = "not there yet"
-
-// prepare finds out whether a server has the command, and takes a first measure,
-// which also warms it up.
-func (r *runner) prepare(ctx context.Context, s peers.Server, shape Shape) (missing string, err error) {
-	if shape.Part == "types" {
-		has, err := peers.Supports(ctx, s, shape.Command)
-		if err != nil {
-			return "", err
-		}
-		if !has {
-			return notThere, nil
-		}
-	}
+// prepare takes a first measure, which also warms the server up.
+func (r *runner) prepare(ctx context.Context, s peers.Server, shape Shape) (err error) {
 	if byRedisBenchmark(s, shape) {
-		err = r.gauge(ctx, s, shape)
-	} else {
-		_, err = r.load(ctx, s, shape, r.Scale.Long/5)
+		return r.gauge(ctx, s, shape)
 	}
-	return "", err
+	_, err = r.load(ctx, s, shape, r.Scale.Long/5)
+	return err
 }
 
 // byRedisBenchmark says who makes the load: redis-benchmark cannot mix commands.
@@ -171,8 +150,11 @@ func rateKey(s peers.Server, shape Shape) string { return shape.Name + " " + s.N
 // gauge runs redis-benchmark, which takes a number of requests and no time, until it
 // ran long enough to tell how many are right.
 func (r *runner) gauge(ctx context.Context, s peers.Server, shape Shape) error {
-	long := r.Scale.Long.Seconds() / 5
+	long := r.Scale.long(shape).Seconds() / 5
 	for requests := shape.Conns * shape.Pipeline * 2; ; {
+		if err := r.ready(ctx, s, shape, requests); err != nil {
+			return err
+		}
 		summary, err := r.redisBenchmark(ctx, s, shape, requests)
 		if err != nil {
 			return err
@@ -191,10 +173,14 @@ func (r *runner) redisBenchmark(ctx context.Context, s peers.Server, shape Shape
 	if err != nil {
 		return nil, err
 	}
-	return load.RedisBenchmark{
+	b := load.RedisBenchmark{
 		Addr: addr, Test: strings.ToLower(shape.Command), Conns: shape.Conns, Pipeline: shape.Pipeline, Over: shape.keyspace(),
 		TLS: encryption(s), As: userOf(s),
-	}.Run(ctx, requests)
+	}
+	if shape.typed != nil {
+		b.Command, b.DB = shape.typed.words(shape.Keys), typesDB
+	}
+	return b.Run(ctx, requests)
 }
 
 // reads is the share of GETs.
@@ -212,18 +198,15 @@ func (s Shape) keyspace() load.Keyspace { return load.Keyspace{Keys: s.Keys, Siz
 
 // measure takes one round, and what it cost the server.
 func (r *runner) measure(ctx context.Context, s peers.Server, shape Shape) (round Round, err error) {
-	if shape.Part == "types" {
-		if err := forget(ctx, s); err != nil {
-			return round, err
-		}
+	requests := max(shape.Conns*shape.Pipeline, int(r.rates[rateKey(s, shape)]*r.Scale.long(shape).Seconds()))
+	if err := r.ready(ctx, s, shape, requests); err != nil {
+		return round, err
 	}
 	before, err := peers.UsageOf(s.PIDs())
 	if err != nil {
 		return round, err
 	}
-	var requests int
 	if byRedisBenchmark(s, shape) {
-		requests = max(shape.Conns*shape.Pipeline, int(r.rates[rateKey(s, shape)]*r.Scale.Long.Seconds()))
 		summary, err := r.redisBenchmark(ctx, s, shape, requests)
 		if err != nil {
 			return round, err
@@ -261,15 +244,4 @@ func (r *runner) load(ctx context.Context, s peers.Server, shape Shape, long tim
 		return load.Etcd{Endpoint: addr, Callers: shape.Conns, Reads: shape.Command == "GET", Over: shape.keyspace()}.Run(ctx, long)
 	}
 	return load.Closed{Addr: addr, Conns: shape.Conns, Pipeline: shape.Pipeline, Reads: shape.reads(), Over: shape.keyspace()}.Run(ctx, long)
-}
-
-// forget deletes the collections that redis-benchmark grows, so that every round
-// begins with none.
-func forget(ctx context.Context, s peers.Server) error {
-	addr, err := s.Addr(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = peers.Do(ctx, addr, "DEL", "mylist", "myhash", "myzset")
-	return err
 }

@@ -143,6 +143,28 @@ func TestFillStoresEveryKeyOnce(t *testing.T) {
 	}
 }
 
+func TestFeedSendsInOrderAndStopsAtAnError(t *testing.T) {
+	var got []string
+	addr := serve(t, func(args []string) string {
+		got = append(got, strings.Join(args, " "))
+		if args[1] == "70000" {
+			return "-ERR no\r\n"
+		}
+		return ":1\r\n"
+	})
+	const size = 100_000 // more than one pipeline
+	err := Feed(t.Context(), addr, 3, func(yield func([]string) bool) {
+		for i := 0; i < size && yield([]string{"X", fmt.Sprint(i)}); i++ {
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "ERR no") {
+		t.Errorf("%v, want the server's error", err)
+	}
+	if len(got) < 70000 || len(got) == size+1 || got[0] != "SELECT 3" || got[1] != "X 0" || got[60001] != "X 60000" {
+		t.Errorf("%d commands, the first %q", len(got), got[:2])
+	}
+}
+
 // A stall must be charged to all requests that became due during it, not only to
 // those that happened to be under way.
 func TestOpenChargesWhatHadToWait(t *testing.T) {

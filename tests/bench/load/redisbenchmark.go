@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -15,8 +16,11 @@ import (
 
 // RedisBenchmark is a run of redis-benchmark with a number of requests.
 type RedisBenchmark struct {
-	Addr     string
-	Test     string // as -t has it: set, get, incr …
+	Addr string
+	Test string // as -t has it: set, get, incr …
+	// Command, if set, is what is sent instead; __rand_int__ in it is a number below Over.Keys.
+	Command  []string
+	DB       int // the database
 	Conns    int
 	Pipeline int
 	Over     Keyspace
@@ -44,20 +48,25 @@ func (b RedisBenchmark) Run(ctx context.Context, requests int) (*Summary, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "redis-benchmark", "-h", host, "-p", port, "-t", b.Test, "--csv",
+	cmd := exec.CommandContext(ctx, "redis-benchmark", "-h", host, "-p", port, "--csv",
 		"-c", strconv.Itoa(b.Conns), "-P", strconv.Itoa(b.Pipeline), "-n", strconv.Itoa(requests),
-		"-r", strconv.Itoa(b.Over.Keys), "-d", strconv.Itoa(b.Over.Size))
+		"-r", strconv.Itoa(b.Over.Keys), "-d", strconv.Itoa(b.Over.Size),
+		"--dbnum", strconv.Itoa(b.DB))
 	if b.TLS != nil {
 		cmd.Args = append(cmd.Args, "--tls", "--cacert", b.TLS.CA, "--cert", b.TLS.Cert, "--key", b.TLS.Key)
 	}
 	if b.As != nil {
 		cmd.Args = append(cmd.Args, "--user", b.As.Name, "-a", b.As.Password)
 	}
+	if len(b.Command) == 0 {
+		cmd.Args = append(cmd.Args, "-t", b.Test)
+	}
+	cmd.Args = append(cmd.Args, b.Command...) // last: all that follows belongs to it
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("redis-benchmark: %w: %s", err, lastLine(complaints.String()+string(out)))
+		return nil, fmt.Errorf("redis-benchmark: %w: %s", err, cmp.Or(lastLine(complaints.String()), lastLine(string(out))))
 	}
 	return parseSummary(string(out))
 }

@@ -5,7 +5,6 @@ package peers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -171,16 +170,3 @@ func (e *EchoServer) start(ctx context.Context) (err error) {
 
 // Addr is the server's.
 func (e *EchoServer) Addr(context.Context) (string, error) { return e.addr, nil }
-
-// Supports says whether a server that speaks RESP has a command, by COMMAND INFO.
-func Supports(ctx context.Context, s Server, command string) (bool, error) {
-	addr, err := s.Addr(ctx)
-	if err != nil {
-		return false, err
-	}
-	reply, err := do(ctx, addr, "COMMAND", "INFO", command).Slice()
-	if err != nil {
-		return false, fmt.Errorf("%s: COMMAND INFO: %w", s.Name(), err)
-	}
-	return len(reply) == 1 && reply[0] != nil, nil
-}

@@ -102,10 +102,10 @@ func (p *picture) paint(onto draw.Canvas) {
 // barColumns is how many plots of bars stand side by side.
 const barColumns = 5
 
-// bars are one small plot for each shape, each with a scale of its own: throughput
+// bars are one small plot for each shape but those of the types, each with a scale of its own: throughput
 // differs a hundredfold between shapes, and it is the systems that are compared.
 func bars(res *bench.Results) (*picture, error) {
-	shapes := shapesOf(res.Shapes)
+	shapes := shapesOf(res.Shapes, false)
 	if len(shapes) == 0 {
 		return nil, nil
 	}
@@ -146,11 +146,7 @@ func shapeBars(res *bench.Results, shape string) (*plot.Plot, error) {
 			return nil, err
 		}
 		bar.XMin, bar.Color, bar.LineStyle.Width = at, colors[system], 0
-		label := thousands(r.PerSecond())
-		if len(r.Rounds) == 0 {
-			label = r.Missing
-		}
-		labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: at, Y: r.PerSecond()}}, Labels: []string{label}})
+		labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: at, Y: r.PerSecond()}}, Labels: []string{thousands(r.PerSecond())}})
 		if err != nil {
 			return nil, err
 		}

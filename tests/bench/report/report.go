@@ -128,7 +128,7 @@ func Speed(w io.Writer, res *bench.Results) {
 		c.Started.Format("2006-01-02"), c.Commit, c.CPU, c.Cores, c.Filesystem, c.Fdatasync[0], c.Rounds)
 	fmt.Fprintf(w, "`make bench` measures it anew. Every write is on the disks of a majority and every read is linearizable; the Redis is one node.\n\n")
 	t := &table{header: []string{"64 B values", "RaftKV, 3 nodes", "Redis, `appendfsync always`", "ratio", "etcd, 3 nodes", "ratio"}}
-	for _, shape := range shapesOf(res.Shapes) {
+	for _, shape := range shapesOf(res.Shapes, false) {
 		ours := bench.Find(res.Shapes, shape, peers.RaftKV)
 		if ours.PerSecond() == 0 {
 			continue
@@ -136,12 +136,39 @@ func Speed(w io.Writer, res *bench.Results) {
 		redis, etcd := bench.Find(res.Shapes, shape, peers.RedisAlways), bench.Find(res.Shapes, shape, peers.Etcd)
 		t.add(ours.Shape.Words(), perSecond(ours), perSecond(redis), ratio(ours.Ratio(redis)), perSecond(etcd), ratio(ours.Ratio(etcd)))
 	}
-	if len(t.rows) > 0 {
-		t.markdown(w)
+	for _, t := range []*table{t, speedOfTypes(res)} {
+		if len(t.rows) > 0 {
+			t.markdown(w)
+		}
 	}
 	for _, line := range inWords(res) {
 		fmt.Fprintf(w, "- %s\n", line)
 	}
+}
+
+// speedOfTypes has a line for each type: its commands, how many a second, and the ratio.
+func speedOfTypes(res *bench.Results) *table {
+	t := &table{header: []string{"50 clients, pipelines of 16", "RaftKV's replies per second (ratio to Redis)"}}
+	line, group := []string{}, ""
+	flush := func() {
+		if len(line) > 0 {
+			t.add(group, strings.Join(line, ", "))
+		}
+	}
+	for _, shape := range shapesOf(res.Shapes, true) {
+		ours := bench.Find(res.Shapes, shape, peers.RaftKV)
+		if ours.PerSecond() == 0 {
+			continue
+		}
+		if ours.Shape.Group != group {
+			flush()
+			line, group = nil, ours.Shape.Group
+		}
+		line = append(line, fmt.Sprintf("%s %s (%s)", ours.Shape.Command, thousands(ours.PerSecond()),
+			ratio(ours.Ratio(bench.Find(res.Shapes, shape, peers.RedisAlways)))))
+	}
+	flush()
+	return t
 }
 
 func perSecond(r *bench.ShapeResult) string {

@@ -12,7 +12,7 @@ import (
 // tables are all that a run has something for.
 func tables(res *bench.Results) (all []*table) {
 	for _, make := range []func(*bench.Results) *table{
-		throughput, costs, syncs, memory, cold, snapshots, failovers, growth, encrypted, goals,
+		throughput, types, costs, syncs, memory, cold, snapshots, failovers, growth, encrypted, goals,
 	} {
 		if t := make(res); len(t.rows) > 0 {
 			all = append(all, t)
@@ -27,7 +27,7 @@ func throughput(res *bench.Results) *table {
 		header: []string{"shape", "RaftKV, 3 nodes", "Redis always", "×", "everysec", "echo", "×", "etcd, 3 nodes", "×"},
 		notes:  []string{"With pipelines the latency is that of one pipeline. Ratios are medians over the rounds, each of neighbours in time."},
 	}
-	for _, shape := range shapesOf(res.Shapes) {
+	for _, shape := range shapesOf(res.Shapes, false) {
 		ours := bench.Find(res.Shapes, shape, peers.RaftKV)
 		row := []string{shape, reached(ours)}
 		for _, peer := range []string{peers.RedisAlways, peers.RedisEverysec, peers.Echo, peers.Etcd} {
@@ -42,23 +42,48 @@ func throughput(res *bench.Results) *table {
 	return t
 }
 
-// shapesOf are the names of the shapes in the order of the results.
-func shapesOf(results []bench.ShapeResult) (names []string) {
+// shapesOf are the names of the shapes, of the types or all others, in the order of the results.
+func shapesOf(results []bench.ShapeResult, types bool) (names []string) {
 	for i := range results {
-		if name := results[i].Shape.Name; len(names) == 0 || names[len(names)-1] != name {
-			names = append(names, name)
+		shape := &results[i].Shape
+		if (shape.Group != "") == types && (len(names) == 0 || names[len(names)-1] != shape.Name) {
+			names = append(names, shape.Name)
 		}
 	}
 	return names
 }
 
+// types are the main commands of each type.
+func types(res *bench.Results) *table {
+	t := &table{
+		title:  "Types, 50 clients, pipelines of 16: replies per second (p50 in ms; CPU s per 100,000), medians",
+		header: []string{"command", "type", "RaftKV, 3 nodes", "Redis always", "×"},
+		notes: []string{"Keys are random, of some thousand; 1 M is one collection of so many members. Values are of 64 B, members of 14. " +
+			"Before each round of writes the keys are empty again, before each of RPOP and SPOP full enough."},
+	}
+	for _, shape := range shapesOf(res.Shapes, true) {
+		ours, redis := bench.Find(res.Shapes, shape, peers.RaftKV), bench.Find(res.Shapes, shape, peers.RedisAlways)
+		if ours == nil {
+			continue
+		}
+		t.add(ours.Shape.Command, ours.Shape.Group, withCPU(ours), withCPU(redis), ratio(ours.Ratio(redis)))
+	}
+	return t
+}
+
+// withCPU is a throughput, its latency and what it costs.
+func withCPU(r *bench.ShapeResult) string {
+	if r == nil {
+		return none
+	}
+	return fmt.Sprintf("%s (%s; %s)", thousands(r.PerSecond()), short(r.Median(func(r bench.Round) float64 { return r.P50 })),
+		short(r.Median(func(r bench.Round) float64 { return r.CPU })))
+}
+
 // reached is a throughput and its latency.
 func reached(r *bench.ShapeResult) string {
-	switch {
-	case r == nil:
+	if r == nil {
 		return none
-	case r.Missing != "":
-		return r.Missing
 	}
 	return fmt.Sprintf("%s (%s)", thousands(r.PerSecond()), short(r.Median(func(r bench.Round) float64 { return r.P50 })))
 }
