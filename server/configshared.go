@@ -51,10 +51,15 @@ func (s *Session) changeSettings(values []system.Value) error {
 	if text := strings.TrimSuffix(string(reply), "\r\n"); text != "+OK" {
 		return resp.Error(strings.TrimPrefix(text, "-"))
 	}
-	if _, self, _ := s.srv.rep.Leader(); !self {
+	// Whether this node leads says nothing: it may have become leader meanwhile, and have the change still before it.
+	for _, v := range values {
+		if s.srv.machine.Setting(v.Name) == v.N {
+			continue
+		}
 		if _, err := s.srv.rep.FollowerBarrier(s.ctx); err != nil {
 			return system.ErrUnknownOutcome // it is done, and not here: nobody may be told that it is not
 		}
+		break
 	}
 	return nil
 }

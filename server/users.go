@@ -455,7 +455,9 @@ func (s *Session) changeUsers(edit func(t *userTable) ([]system.UserChange, erro
 		}
 		switch text := strings.TrimSuffix(string(reply), "\r\n"); {
 		case text == "+OK":
-			if _, self, _ := s.srv.rep.Leader(); !self {
+			// The next revision after t's is this change. Whether this node leads says nothing:
+			// it may have become leader meanwhile, and have the change still before it.
+			if s.srv.users.raw.Load().At() <= t.raw.At() {
 				if _, err := s.srv.rep.FollowerBarrier(s.ctx); err != nil {
 					return system.ErrUnknownOutcome // it is done, and not here: nobody may be told that it is not
 				}
