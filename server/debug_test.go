@@ -3,10 +3,13 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/raftkv/raftkv/fsm"
 	"github.com/raftkv/raftkv/fsm/system"
 )
 
@@ -63,7 +66,7 @@ func TestDebugSleep(t *testing.T) {
 		t.Error("it sleeps still")
 	}
 	for text, want := range map[string]time.Duration{
-		"1": time.Second, "0.25x": 250 * time.Millisecond, "x": 0, "": 0, "-1": 0, "nan": 0, " 2": 2 * time.Second,
+		"1": time.Second, "\t\n 1": time.Second, "1" + strings.Repeat("x", 1<<20): time.Second, "0.25x": 250 * time.Millisecond, "x": 0, "": 0, "-1": 0, "nan": 0, " 2": 2 * time.Second,
 	} {
 		if got := leadingSeconds([]byte(text)); got != want {
 			t.Errorf("%q is %v, want %v", text, got, want)
@@ -97,7 +100,9 @@ func TestDebugPopulate(t *testing.T) {
 	c.roundTrip("SET key:7 mine\r\nDEBUG POPULATE 3000\r\nDBSIZE\r\nMGET key:7 key:2999\r\n",
 		"+OK\r\n+OK\r\n:3000\r\n*2\r\n$4\r\nmine\r\n$10\r\nvalue:2999\r\n")
 	c.roundTrip("SELECT 2\r\nDEBUG POPULATE 2 p 3\r\nGET p:1\r\n", "+OK\r\n+OK\r\n$3\r\nval\r\n")
-	c.roundTrip("DEBUG POPULATE 1 p 99999999999\r\n", "-ERR command exceeds the maximum size of 16777216 bytes\r\n")
+	for _, size := range []string{"16777216", "99999999999", "9223372036854775806", "9223372036854775807"} {
+		c.roundTrip("DEBUG POPULATE 1 p "+size+"\r\n", "-ERR command exceeds the maximum size of 16777216 bytes\r\n")
+	}
 	c.roundTrip("CONFIG SET maxmemory 100000\r\nDEBUG POPULATE 3000 other\r\n", "+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n")
 	s.fake.set(func(f *fake) { f.leader, f.self = node2, false })
 	c.roundTrip("DEBUG POPULATE 3000 other\r\n", "-MOVED 0 127.0.0.1:6380\r\n")
@@ -121,6 +126,18 @@ func TestDebugReload(t *testing.T) {
 	c.roundTrip("SET a 3\r\n", "+OK\r\n")
 	if s.machine.BecomeAt(s.machine, snap.Position()) {
 		t.Error("a state took the place of a newer one")
+	}
+}
+
+// TestReloadFails: the snapshot is let go when nobody writes it any more.
+func TestReloadFails(t *testing.T) {
+	s := newTestServer(t, allowDebug)
+	localDo(t, s, "DEBUG", "POPULATE", "1000")
+	failed := errors.New("no")
+	for range 300 {
+		if done, err := s.reload(func(*fsm.Machine, io.Reader) error { return failed }); done || !errors.Is(err, failed) {
+			t.Fatal(done, err)
+		}
 	}
 }
 

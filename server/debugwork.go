@@ -63,10 +63,13 @@ func (s *Session) awaitNap() {
 // leadingSeconds is the time that a text begins with, as C's strtod reads it: 0 where
 // there is none.
 func leadingSeconds(text []byte) time.Duration {
-	f, n := 0.0, len(text)
+	const spaces, longest = " \t\n\v\f\r", 400 // no double takes more digits; a longer text would be tried for days
+	digits := bytes.TrimLeft(text, spaces)
+	digits = digits[:min(len(digits), longest)]
+	f, n := 0.0, len(digits)
 	for ; n > 0; n-- { // the longest beginning that is a number
 		var err error
-		if f, err = strconv.ParseFloat(strings.TrimLeft(string(text[:n]), " "), 64); err == nil {
+		if f, err = strconv.ParseFloat(string(digits[:n]), 64); err == nil {
 			break
 		}
 	}
@@ -114,7 +117,7 @@ func debugReload(s *Session, args [][]byte, w *resp.Writer) error {
 	}
 	const tries = 5
 	for range tries {
-		done, err := s.srv.reload()
+		done, err := s.srv.reload((*fsm.Machine).Restore)
 		if err != nil {
 			s.srv.log.Error("DEBUG RELOAD failed", "error", err)
 			return resp.Error("ERR " + strings.ReplaceAll(err.Error(), "\n", " "))
@@ -128,19 +131,27 @@ func debugReload(s *Session, args [][]byte, w *resp.Writer) error {
 	return errReloadMoved
 }
 
-// reload says false where the state has moved on meanwhile.
-func (s *Server) reload() (done bool, err error) {
+// reload says false where the state has moved on meanwhile. restore is Machine.Restore.
+// One goes on at a time: each has the whole state in memory once more.
+func (s *Server) reload(restore func(*fsm.Machine, io.Reader) error) (done bool, err error) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	snap := s.machine.Snapshot()
 	defer snap.Release()
 	out, in := io.Pipe()
 	sum := sha256.New()
+	written := make(chan struct{})
 	go func() {
+		defer close(written)
 		_, err := snap.WriteTo(io.MultiWriter(in, sum))
 		in.CloseWithError(err) // nil: the end
 	}()
+	defer func() {
+		_ = out.Close() // what is still written fails
+		<-written       // before the snapshot is released: writing it then ends the process
+	}()
 	fresh := fsm.New()
-	if err := fresh.Restore(out); err != nil {
-		out.CloseWithError(err)
+	if err := restore(fresh, out); err != nil {
 		return false, err
 	}
 	if _, err := io.Copy(io.Discard, out); err != nil { // until all is summed up
@@ -168,7 +179,7 @@ func debugPopulate(s *Session, args [][]byte, w *resp.Writer) error {
 			return resp.ErrNotPositive
 		}
 	}
-	if limit := s.srv.settings.maxCommand.Load(); p.size+int64(len(p.prefix)) > limit-1024 {
+	if limit := s.srv.settings.maxCommand.Load(); p.size > limit-1024-int64(len(p.prefix)) { // a sum of them may be beyond all numbers
 		return errTooLarge(limit)
 	}
 	var err error

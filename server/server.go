@@ -91,6 +91,7 @@ type Server struct {
 	users    users
 	slowlog  slowlog
 	tally    tally
+	loading  sync.Mutex                // held by DEBUG RELOAD
 	napping  atomic.Pointer[time.Time] // until when no client is served, see DEBUG SLEEP
 	underway atomic.Int64              // what admitted writes may add to the keyspace, see reserve
 	log      *slog.Logger
