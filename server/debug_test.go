@@ -103,6 +103,8 @@ func TestDebugPopulate(t *testing.T) {
 	for _, size := range []string{"16777216", "99999999999", "9223372036854775806", "9223372036854775807"} {
 		c.roundTrip("DEBUG POPULATE 1 p "+size+"\r\n", "-ERR command exceeds the maximum size of 16777216 bytes\r\n")
 	}
+	c.roundTrip("MULTI\r\nDEBUG POPULATE 5 queued\r\nEXISTS queued:1\r\nEXEC\r\nEXISTS queued:1\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n-"+string(errPopulateQueued)+"\r\n:0\r\n:0\r\n")
 	c.roundTrip("CONFIG SET maxmemory 100000\r\nDEBUG POPULATE 3000 other\r\n", "+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n")
 	s.fake.set(func(f *fake) { f.leader, f.self = node2, false })
 	c.roundTrip("DEBUG POPULATE 3000 other\r\n", "-MOVED 0 127.0.0.1:6380\r\n")

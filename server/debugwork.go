@@ -163,9 +163,14 @@ func (s *Server) reload(restore func(*fsm.Machine, io.Reader) error) (done bool,
 	return s.machine.BecomeAt(fresh, snap.Position()), nil
 }
 
+const errPopulateQueued resp.Error = "ERR DEBUG POPULATE is not available inside a transaction: what it writes are entries of their own, which the transaction would not see"
+
 // debugPopulate is DEBUG POPULATE, by commands that go through the log like any other: so
 // maxmemory is kept to, and no entry is too large.
 func debugPopulate(s *Session, args [][]byte, w *resp.Writer) error {
+	if s.executing { // the transaction's own commands have all run by now
+		return errPopulateQueued
+	}
 	p := population{s: s, prefix: "key"}
 	var ok bool
 	if p.count, ok = parseLong(args[2]); !ok || p.count < 0 {
