@@ -32,13 +32,15 @@ func declConfig() command {
 	set.Tips = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 	rewrite := sub("REWRITE", "", "Not available: the configuration file is never written.", cmdConfigRewrite)
 	rewrite.Since = "2.8.0"
+	get := sub("GET", "parameter [parameter ...]", "Returns the settings whose names match a pattern.", cmdConfigGet)
+	get.late = namesShared
 	return command{
 		Command: spec.Command{
 			Name: "CONFIG", Group: spec.Server, Since: "2.0.0", Cost: "Depends on subcommand.",
 			Summary: "A container for commands about this node's settings.",
 		},
 		sub: []command{
-			sub("GET", "parameter [parameter ...]", "Returns the settings whose names match a pattern.", cmdConfigGet),
+			get,
 			helpCommand("CONFIG", spec.Server, spec.Loading|spec.Stale, "5.0.0"),
 			sub("RESETSTAT", "", "Sets INFO's counters to zero.", cmdConfigResetstat),
 			rewrite,
@@ -279,6 +281,9 @@ func findParameter(name []byte) (*parameter, bool) {
 }
 
 func cmdConfigGet(s *Session, args [][]byte, w *resp.Writer) error {
+	if namesShared(args) {
+		s.catchUp()
+	}
 	var found []*parameter
 	for i := range parameters {
 		p := &parameters[i]

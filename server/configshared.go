@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
@@ -39,6 +41,31 @@ func shared(name string, setting system.Setting) parameter {
 			return system.Value{Name: setting.Name, N: n}, err
 		},
 	}
+}
+
+// namesShared says whether a CONFIG GET asks for one of the cluster's settings by its
+// name. Patterns do not count: what asks for all is answered at once, also where there is
+// no leader.
+func namesShared(args [][]byte) bool {
+	return slices.ContainsFunc(args[2:], func(name []byte) bool {
+		p, ok := findParameter(name)
+		return ok && p.share != nil
+	})
+}
+
+// catchUpWait is how long CONFIG GET waits for what the cluster has.
+const catchUpWait = time.Second
+
+// catchUp waits until this node has what another one may have acknowledged already. Where
+// that takes long, or there is no leader, the client gets what this node has.
+func (s *Session) catchUp() {
+	s.block(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, catchUpWait)
+		defer cancel()
+		if _, err := s.srv.rep.FollowerBarrier(ctx); err != nil {
+			s.srv.log.Debug("CONFIG GET tells what this node has", "error", err)
+		}
+	})
 }
 
 // changeSettings changes the cluster's settings through the log. It returns once this
