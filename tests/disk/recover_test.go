@@ -82,7 +82,7 @@ func TestRecover(t *testing.T) {
 	if got, err := survivor.Do("GET", "only-there"); err != redis.Nil {
 		t.Errorf("what only the lost nodes had: %v, %v", got, err)
 	}
-	r := &proc.Cluster{Nodes: []*proc.Node{survivor}}
+	r := proc.ClusterOf(t, survivor)
 	for _, id := range []string{"fresh1", "fresh2"} {
 		fresh := proc.NewNode(t, id).Start().WaitReady(patience)
 		r.Leader().MustDo("RAFT.JOIN", id, fresh.Raft)
