@@ -45,29 +45,35 @@ func growsByPFAdd(v *keyspace.View, args Args) int64 {
 }
 
 func cmdPFAdd(t *keyspace.Txn, args Args, w *resp.Writer) error {
-	text, ok, err := t.String(args[1])
-	if err != nil {
-		return err
-	}
-	b, changed := hll.New(), !ok
-	if ok {
-		if !isHLL(text) {
+	e, ok := t.Get(args[1])
+	var b []byte
+	if !ok {
+		b = hll.New()
+	} else {
+		text, isText := e.Text()
+		switch {
+		case !isText:
+			return resp.ErrWrongType
+		case !isHLL(text):
 			return resp.ErrNotHLL
-		}
-		if hll.Dense(text.Piece(0)) {
+		case hll.Dense(text.Piece(0)):
 			return addToDense(t, args, w)
 		}
-		b = text.AppendTo(nil, 0, text.Len())
+		const few = 16 // elements for which there is room without another allocation
+		room := text.Len() + hll.MaxSparseGrowth*min(len(args), few)
+		b = text.AppendTo(make([]byte, 0, room), 0, text.Len())
 	}
+	changed := !ok
 	for _, element := range args[2:] {
 		var raised bool
+		var err error
 		if b, raised, err = hll.Add(b, element, t.Limits().SparseHLL); err != nil {
 			return resp.ErrCorruptHLL
 		}
 		changed = changed || raised
 	}
 	if changed {
-		storeHLL(t, args[1], b)
+		t.SetString(args[1], b, e.ExpireAt())
 	}
 	one(w, changed)
 	return nil

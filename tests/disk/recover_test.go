@@ -82,14 +82,14 @@ func TestRecover(t *testing.T) {
 	if got, err := survivor.Do("GET", "only-there"); err != redis.Nil {
 		t.Errorf("what only the lost nodes had: %v, %v", got, err)
 	}
-	r := &proc.Cluster{Nodes: []*proc.Node{survivor}}
+	r := proc.ClusterOf(t, survivor)
 	for _, id := range []string{"fresh1", "fresh2"} {
 		fresh := proc.NewNode(t, id).Start().WaitReady(patience)
-		survivor.MustDo("RAFT.JOIN", id, fresh.Raft)
+		r.Leader().MustDo("RAFT.JOIN", id, fresh.Raft)
 		r.Add(fresh)
 	}
 	oldMemberReturns(t, returns, returnsDir, survivor)
-	keys = append(keys, fill(t, survivor, "after", 100)...)
+	keys = append(keys, fill(t, r.Leader(), "after", 100)...)
 	for _, n := range r.Nodes {
 		proc.Eventually(t, patience, n.ID+" has all", func() error {
 			if missing := lost(t, n, keys); len(missing) > 0 {

@@ -191,7 +191,7 @@ func TestATokenOnAFreshNode(t *testing.T) {
 		return nil
 	})
 	n2 := joiner(t, "node2", n1.Raft, secret).Start()
-	c := &proc.Cluster{Nodes: []*proc.Node{n1, n2}}
+	c := proc.ClusterOf(t, n1, n2)
 	proc.Eventually(t, patience, "two voters", func() error {
 		s, err := n1.Status()
 		if err == nil && s.Voters() != 2 {

@@ -33,7 +33,7 @@ func StartCluster(tb testing.TB, size int, flags ...string) *Cluster {
 // StartClusterOf does the same with nodes that were not started yet.
 func StartClusterOf(tb testing.TB, nodes ...*Node) *Cluster {
 	tb.Helper()
-	c := &Cluster{tb: tb, Nodes: nodes}
+	c := ClusterOf(tb, nodes...)
 	first := c.Nodes[0].Start().WaitReady(patience)
 	for _, n := range c.Nodes[1:] {
 		n.Flags = append(n.Flags, "--join", first.Raft)
@@ -42,6 +42,9 @@ func StartClusterOf(tb testing.TB, nodes ...*Node) *Cluster {
 	c.WaitVoters(len(nodes))
 	return c
 }
+
+// ClusterOf is a cluster of nodes that were started elsewhere.
+func ClusterOf(tb testing.TB, nodes ...*Node) *Cluster { return &Cluster{tb: tb, Nodes: nodes} }
 
 // Add puts a node that was started elsewhere among those that the cluster's
 // methods look at.
