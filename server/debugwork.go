@@ -171,6 +171,10 @@ func debugPopulate(s *Session, args [][]byte, w *resp.Writer) error {
 	if s.executing { // the transaction's own commands have all run by now
 		return errPopulateQueued
 	}
+	// Its writes are by nobody in particular, so the log does not ask for permission again.
+	if err := s.permittedBehind(args); err != nil {
+		return err
+	}
 	p := population{s: s, prefix: "key"}
 	var ok bool
 	if p.count, ok = parseLong(args[2]); !ok || p.count < 0 {

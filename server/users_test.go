@@ -246,15 +246,18 @@ func (f fresh) ReadBarrier(ctx context.Context) (int64, error) {
 	return f.fake.ReadBarrier(ctx)
 }
 
-// newLeader is such a node, which does not know yet that a user may GET and DEL no more.
+// FollowerBarrier is a ReadBarrier where the node leads.
+func (f fresh) FollowerBarrier(ctx context.Context) (int64, error) { return f.ReadBarrier(ctx) }
+
+// newLeader is such a node, which does not know yet that a user may GET, DEL and DEBUG no more.
 func newLeader(t *testing.T) (*testServer, fresh) {
 	t.Helper()
-	s := newTestServer(t)
+	s := newTestServer(t, allowDebug)
 	rep := fresh{fake: s.fake, settled: new(atomic.Bool), err: new(atomic.Pointer[error])}
 	rep.settled.Store(true)
 	s.dial().roundTrip(inline("ACL SETUSER u on nopass +@all ~*"), ok)
 	at := s.users.raw.Load().At()
-	user, err := s.users.commands.NewUser("u").Modify([]string{"on", "nopass", "+@all", "-get", "-del", "~*"})
+	user, err := s.users.commands.NewUser("u").Modify([]string{"on", "nopass", "+@all", "-get", "-del", "-debug", "~*"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,6 +274,15 @@ func newLeader(t *testing.T) (*testServer, fresh) {
 	}
 	s.rep = rep
 	return s, rep
+}
+
+// TestNewLeaderPopulates nothing for who may not DEBUG any more.
+func TestNewLeaderPopulates(t *testing.T) {
+	s, rep := newLeader(t)
+	c := s.dial()
+	c.roundTrip(inline("AUTH u x", "DEBUG POPULATE 1 a"), ok+ok)
+	rep.settled.Store(false)
+	c.roundTrip(inline("DEBUG POPULATE 1 b", "EXISTS a:0 b:0"), noCommand("debug")+":1\r\n")
 }
 
 // TestNewLeader: what the leader before it has taken from a user is not given by a new
