@@ -194,7 +194,22 @@ func TestRefuses(t *testing.T) {
 		"empty": {}, "unknown form": {99, 0}, "module": {7, 0}, "rest": {0, 0, 0}, "string cut off": {0, 5, 'a'},
 		"no fields": {formHash, 0}, "half a pair": {formHashListpack, 9, 9, 0, 0, 0, 1, 0, 1, 1, 255},
 		"huge count": {formSet, 0x81, 255, 255, 255, 255, 255, 255, 255, 255}, "bomb": {0, 0xc3, 3, 0x80, 255, 255, 255, 255, 0, 'a', 'b'},
-		"NaN": append([]byte{formZSet2, 1, 1, 'a'}, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f),
+		"NaN":              append([]byte{formZSet2, 1, 1, 'a'}, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f),
+		"score with _":     formOf(formZSetListpack, packOf("a", "-1254_4067")),
+		"old score with _": []byte("\x03\x01\x01a\x031_2"),
+		// Redis reads 127 bytes of the text.
+		"long score": formOf(formZSetListpack, packOf("a", strings.Repeat("0", 127)+"1")),
+		// 254 stands for "count them", 255 is no count.
+		"zipmap of 255": []byte("\x09\x0d\xff\x031.5\x04\x014195\x00\xff"),
+		"zipmap with a length that is longer than need be": []byte("\x09\x0b\x01\xfe\x01\x00\x00\x00a\x01\x001\xff"),
+		"zipmap with a field cut off":                      []byte("\x09\x05\x01\x03ab\xff"),
+		"zipmap with a value cut off":                      []byte("\x09\x08\x01\x01a\x03\x00bc\xff"),
+		"zipmap with free bytes cut off":                   []byte("\x09\x08\x01\x01a\x01\x02b\x00\xff"),
+		"zipmap with no value":                             []byte("\x09\x04\x01\x01a\xff"),
+		// The first entry's size of the one before goes on for four bytes that are not there.
+		"ziplist with a size cut off": formOf(formListZiplist, fromHex("0e000000 0a000000 0100 fe 01 61 ff")),
+		// The second entry is behind one of 255 bytes, and says so in the byte that ends a ziplist.
+		"ziplist with an end inside": formOf(formListZiplist, []byte("\x0c\x01\x00\x00\x09\x01\x00\x00\x02\x00"+"\x00\x40\xfc"+strings.Repeat("x", 252)+"\xff\xf2\xff")),
 	} {
 		if o, err := Decode(Seal(body, Version), room); err == nil {
 			t.Errorf("%s: %x was taken for %q", name, body, o.Items)
