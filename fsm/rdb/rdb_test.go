@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -219,9 +220,14 @@ func TestRefuses(t *testing.T) {
 
 func TestLZF(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	var c compressor
-	for range 3000 {
+	var c, large compressor
+	large.begin(lzfHashes)
+	for i := range 3000 {
 		in := make([]byte, rnd.IntN(600))
+		if i%100 == 0 {
+			in = make([]byte, rnd.IntN(40_000))
+			c = compressor{}
+		}
 		letters := 1 + rnd.IntN(20)
 		for i := range in {
 			in[i] = byte(rnd.IntN(letters))
@@ -230,6 +236,9 @@ func TestLZF(t *testing.T) {
 			}
 		}
 		packed := c.compress(in)
+		if want := large.compress(in); !bytes.Equal(packed, want) {
+			t.Fatalf("%x, packed as %x, and as %x with another table", in, packed, want)
+		}
 		if packed == nil {
 			continue
 		}
@@ -243,6 +252,38 @@ func TestLZF(t *testing.T) {
 	long := bytes.Repeat([]byte("0123456789"), 1<<20)
 	if packed := c.compress(long); packed == nil || !bytes.Equal(decompress(packed, len(long)), long) {
 		t.Error("a long repetition")
+	}
+}
+
+// TestLZFTable: packing a short string allocates not much more than that.
+func TestLZFTable(t *testing.T) {
+	in := []byte(strings.Repeat("some text ", 10))
+	const runs = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		AppendString(nil, in)
+	}
+	runtime.ReadMemStats(&after)
+	if got := int(after.TotalAlloc-before.TotalAlloc) / runs; got > 30*len(in) {
+		t.Errorf("%d bytes allocated for a string of %d", got, len(in))
+	}
+}
+
+// BenchmarkShortStrings: one that can be packed alone, and a set of many.
+func BenchmarkShortStrings(b *testing.B) {
+	s := []byte(strings.Repeat("some text ", 10))
+	for _, n := range []int{1, 1000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				AppendSet(nil, false, n, func(fn func([]byte) bool) {
+					for range n {
+						fn(s)
+					}
+				})
+			}
+		})
 	}
 }
 
