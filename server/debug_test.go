@@ -67,6 +67,7 @@ func TestDebugSleep(t *testing.T) {
 	}
 	for text, want := range map[string]time.Duration{
 		"1": time.Second, "\t\n 1": time.Second, "1" + strings.Repeat("x", 1<<20): time.Second, "0.25x": 250 * time.Millisecond, "x": 0, "": 0, "-1": 0, "nan": 0, " 2": 2 * time.Second,
+		"1_000": time.Second, "0x10": 16 * time.Second, "0x.8p1s": time.Second, "0x": 0, "\t1": time.Second, "-0x1": 0, "_1": 0,
 	} {
 		if got := leadingSeconds([]byte(text)); got != want {
 			t.Errorf("%q is %v, want %v", text, got, want)

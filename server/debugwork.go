@@ -63,13 +63,19 @@ func (s *Session) awaitNap() {
 // leadingSeconds is the time that a text begins with, as C's strtod reads it: 0 where
 // there is none.
 func leadingSeconds(text []byte) time.Duration {
-	const spaces, longest = " \t\n\v\f\r", 400 // no double takes more digits; a longer text would be tried for days
-	digits := bytes.TrimLeft(text, spaces)
-	digits = digits[:min(len(digits), longest)]
-	f, n := 0.0, len(digits)
+	const longest = 400 // no double takes more digits; a longer text would be tried for days
+	text = bytes.TrimLeft(text, " \t\n\v\f\r")
+	text = text[:min(len(text), longest)]
+	if i := bytes.IndexByte(text, '_'); i >= 0 {
+		text = text[:i] // among digits that is Go's only
+	}
+	f, n := 0.0, len(text)
 	for ; n > 0; n-- { // the longest beginning that is a number
 		var err error
-		if f, err = strconv.ParseFloat(string(digits[:n]), 64); err == nil {
+		if f, err = strconv.ParseFloat(string(text[:n]), 64); err == nil {
+			break
+		}
+		if f, err = strconv.ParseFloat(string(text[:n])+"p0", 64); err == nil { // hexadecimal: Go wants an exponent
 			break
 		}
 	}

@@ -83,8 +83,7 @@ func cutSubcommands(info string) string {
 
 // TestCommandDocsSameAsRedis compares the arguments that COMMAND DOCS tells, but
 // for the versions that brought an argument and the names of choices, neither of
-// which a syntax line shows, and for LCS, whose second key the derivation takes
-// for a string because the key specification begins at the first. Of GEOSEARCH and GEOSEARCHSTORE
+// which a syntax line shows. Of GEOSEARCH and GEOSEARCHSTORE
 // Redis gives the words BYRADIUS and BYBOX to the first value behind them.
 func TestCommandDocsSameAsRedis(t *testing.T) {
 	real := startRedis(t)
@@ -102,7 +101,7 @@ func TestCommandDocsSameAsRedis(t *testing.T) {
 			name := map[string]string{"BYRADIUS": "circle", "BYBOX": "box"}[words[2]]
 			got = strings.Replace(got, choice, name+" block ("+strings.TrimPrefix(words[3], "(")+" double "+words[2], 1)
 		}
-		if got != want && c.Name != "LCS" && extended[c.Name] == "" {
+		if got != want && extended[c.Name] == "" {
 			t.Errorf("%s\n got %s\nwant %s", c.FullName(), got, want)
 		}
 		for _, name := range []string{"since", "group", "deprecated_since"} {

@@ -111,6 +111,40 @@ func TestSameAsRedisFloats(t *testing.T) {
 	}
 }
 
+// TestSameAsRedisOddNumbers gives texts that Go or C reads as numbers, and Redis not always,
+// to commands that want one. Scores and INCRBYFLOAT have more of them in tests of their own.
+func TestSameAsRedisOddNumbers(t *testing.T) {
+	real, our := startRedis(t), newOurs(2)
+	for _, text := range []string{
+		"1_0", "1__0", "_1", "1_", "0x1_0", "1_0.5", "1e1_0", "0x10", "0X1p-2", "0x1p-2", "-0x1", "0b1", "0o7", "010", "+1", "+0", "-0", "-0.0", "1e1", "1.", ".5", "1.5",
+		"inf", "-inf", "+inf", "Infinity", "nan", "-nan", "nan(1)", " 1", "1 ", "\t1", "1\x00", "", "１", "9223372036854775808", "1e-400", "1e400", "1e-5000", "1e5000",
+	} {
+		for _, args := range [][]string{
+			{"FLUSHALL"}, {"HSET", "h", "f", text}, {"HINCRBYFLOAT", "h", "f", "1"}, {"HINCRBYFLOAT", "h", "g", text}, {"HINCRBY", "h", "f", "1"}, {"HINCRBY", "h", "i", text}, {"HGET", "h", "f"}, {"HGET", "h", "g"},
+			{"GEOADD", "p", text, "1", "a"}, {"GEOADD", "p", "1", text, "b"}, {"GEOPOS", "p", "a", "b"}, {"GEOADD", "p", "1", "1", "c"},
+			{"GEOSEARCH", "p", "FROMLONLAT", "1", text, "BYRADIUS", "9000", "km", "ASC"}, {"GEOSEARCH", "p", "FROMLONLAT", "1", "1", "BYRADIUS", text, "km", "COUNT", text},
+			{"GEOSEARCH", "p", "FROMMEMBER", "c", "BYBOX", text, text, "km", "ASC"}, {"GEORADIUS", "p", "1", "1", text, "m"},
+			{"RPUSH", "l", "3", "x", text, "2"}, {"SORT", "l"}, {"SORT", "l", "ALPHA", "LIMIT", text, text}, {"LRANGE", "l", text, "-1"}, {"LINDEX", "l", text}, {"LPOP", "l", text},
+			{"BLPOP", "l", text}, {"BLMOVE", "l", "l", "LEFT", "RIGHT", text}, {"BLMPOP", text, "1", "l", "LEFT"},
+			{"ZADD", "z", "1", "a", "2", "b"}, {"ZRANGEBYSCORE", "z", "(" + text, "inf"}, {"ZRANGE", "z", "-inf", text, "BYSCORE", "LIMIT", text, text}, {"ZRANGE", "z", text, text},
+			{"ZREMRANGEBYSCORE", "z", text, "(" + text}, {"ZINTER", "1", "z", "WEIGHTS", text, "WITHSCORES"}, {"ZINTER", text, "z"}, {"BZMPOP", text, "1", "z", "MAX"},
+			{"SET", "s", text}, {"INCR", "s"}, {"SET", "i", "1"}, {"INCRBY", "i", text}, {"DECRBY", "i", text}, {"SETRANGE", "i", text, "v"}, {"GETRANGE", "i", text, text}, {"GET", "i"},
+			{"SETBIT", "b", text, "1"}, {"GETBIT", "b", text}, {"BITFIELD", "b", "INCRBY", "u8", "#" + text, text}, {"BITCOUNT", "b", text, text}, {"GET", "b"},
+			{"XADD", "x", text + "-1", "f", "v"}, {"XADD", "x", "99-" + text, "f", "v"}, {"XRANGE", "x", text, "+", "COUNT", text}, {"XTRIM", "x", "MAXLEN", text}, {"XLEN", "x"},
+			{"SCAN", text, "COUNT", "100"}, {"EXPIRE", "absent", text}, {"SET", "t", "v", "PX", text + "000000"}, {"EXISTS", "t"}, {"SPOP", "absent", text}, {"SRANDMEMBER", "absent", text},
+			{"LCS", "s", "i", "IDX", "MINMATCHLEN", text}, {"OBJECT", "FREQ", text}, {"COPY", "s", "s2", "DB", text}, {"RESTORE", "r", text, "x"},
+		} {
+			got, want := our.do(args...), real.do(args...)
+			if args[0] == "SCAN" && got[0] == '*' && want[0] == '*' { // their cursors are their own
+				continue
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%.200q\n got %.300q\nwant %.300q", args, got, want)
+			}
+		}
+	}
+}
+
 // TestSameAsRedisLCS compares LCS on random strings of few letters, which have many
 // longest common subsequences, and at the limit of its memory.
 func TestSameAsRedisLCS(t *testing.T) {

@@ -5,11 +5,13 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/raftkv/raftkv/fsm/rdb"
 )
@@ -199,6 +201,38 @@ func TestRestoreOldForms(t *testing.T) {
 	}
 }
 
+// seeded is a payload of the real Redis's without what differs from run to run: the order
+// of a table, whose hash has a random seed there, and times since start by its clock.
+func seeded(t *testing.T, payload string, start uint64) string {
+	const footer, formSet, formHash, formStream2 = 10, 2, 4, 19
+	b := []byte(payload[:len(payload)-footer])
+	switch b[0] {
+	case formStream2:
+		for i := 0; i+8 <= len(b); i++ {
+			if ms := binary.LittleEndian.Uint64(b[i:]); start <= ms && ms <= uint64(time.Now().UnixMilli()) {
+				binary.LittleEndian.PutUint64(b[i:], 1_700_000_000_000)
+			}
+		}
+	case formSet, formHash:
+		o, err := rdb.Decode([]byte(payload), math.MaxInt32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		each := int(b[0] / 2) // items for each member or field
+		var entries []string
+		for i := 0; i < len(o.Items); i += each {
+			entry := ""
+			for _, item := range o.Items[i : i+each] {
+				entry += oldString(string(item))
+			}
+			entries = append(entries, entry)
+		}
+		slices.Sort(entries)
+		b = append(append(b[:1], oldCount(len(entries))...), strings.Join(entries, "")...)
+	}
+	return string(rdb.Seal(b, rdb.Version))
+}
+
 // damage changes a payload a little, and closes it again.
 func (r *dumpRig) damage(payload string) string {
 	const footer = 10
@@ -251,6 +285,19 @@ func trusting(a, b string) (string, string) {
 	return a, b
 }
 
+// The forms of a small sorted set.
+const (
+	formZSetZiplist  = 12
+	formZSetListpack = 17
+)
+
+// withoutMinusZero is what ours shows of a small sorted set that Redis was given: it keeps
+// the texts of its scores, so what is less than nothing, or became it as -1e-400, is -0
+// there. Ours has no such score, as Redis has none that a command has set.
+func withoutMinusZero(shown string) string {
+	return strings.ReplaceAll(shown, "\r\n,-0\r\n", "\r\n,0\r\n")
+}
+
 // apart leaves out what two texts begin with, both.
 func apart(a, b string) (string, string) {
 	i := 0
@@ -275,6 +322,7 @@ func TestRestoreDamaged(t *testing.T) {
 			t.Fatalf("%s: %s", s, reply)
 		}
 	}
+	start := uint64(time.Now().UnixMilli())
 	rounds := 300
 	taken, refused := 0, map[string]int{}
 	for range rounds {
@@ -284,7 +332,7 @@ func TestRestoreDamaged(t *testing.T) {
 		} else {
 			r.both("FLUSHALL")
 			r.make()
-			good = payload(t, r.real.do("DUMP", "k"))
+			good = seeded(t, payload(t, r.real.do("DUMP", "k")), start)
 		}
 		if len(good) > 5000 {
 			continue
@@ -309,6 +357,9 @@ func TestRestoreDamaged(t *testing.T) {
 			kind := strings.Trim(string(r.real.do("TYPE", "k")), "+\r\n")
 			a, b := r.show(r.real, showByType[kind]...), r.show(r.our, showByType[kind]...)
 			a, b = trusting(a, b)
+			if bad[0] == formZSetZiplist || bad[0] == formZSetListpack {
+				a = withoutMinusZero(a)
+			}
 			if a != b && !equalLines([]byte(a), []byte(b)) {
 				a, b = apart(a, b)
 				t.Fatalf("form %d: %q\ngot  %.300q\nwant %.300q", bad[0], bad, b, a)
@@ -316,7 +367,8 @@ func TestRestoreDamaged(t *testing.T) {
 		}
 	}
 	// Redis reads on into version and checksum, leaves what is behind the value, and takes
-	// scores that are no numbers and streams whose entries are not in order.
+	// scores that are no numbers and streams whose entries are not in order (see
+	// rdb/DESIGN.md).
 	alone := 0
 	for _, n := range refused {
 		alone += n

@@ -105,6 +105,10 @@ type reader struct {
 	text []byte // where the texts of numbers are put
 }
 
+// refuse makes the reader bad where what it has read cannot be. What is asked may read
+// itself: it is answered first, so what it finds is not lost.
+func (r *reader) refuse(is bool) { r.bad = r.bad || is }
+
 // take returns the next n bytes.
 func (r *reader) take(n uint64) []byte {
 	if r.bad || n > uint64(len(r.rest)) {
@@ -150,7 +154,7 @@ func (r *reader) lengthOr() (n uint64, code bool) {
 
 func (r *reader) length() uint64 {
 	n, code := r.lengthOr()
-	r.bad = r.bad || code
+	r.refuse(code)
 	return n
 }
 

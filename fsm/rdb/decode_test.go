@@ -298,6 +298,7 @@ func TestStreamRefuses(t *testing.T) {
 		"pending twice":         func(p *streamPieces) { p.pending[1] = ID{1, 1} },
 		"no fields":             func(p *streamPieces) { p.pack = []string{"0", "0", "0", "0"}; p.length = 0 },
 		"no zero":               func(p *streamPieces) { p.pack[4] = "1" },
+		"a text for the zero":   func(p *streamPieces) { p.pack[4] = "" },
 		"fewer than told":       func(p *streamPieces) { p.pack[0] = "2"; p.length = 2 },
 		"more than told":        func(p *streamPieces) { p.pack[0] = "0"; p.length = 0 },
 		"below 0":               func(p *streamPieces) { p.pack[0] = "-1" },

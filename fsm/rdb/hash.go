@@ -70,7 +70,7 @@ func (r *reader) hash(form byte, o *Object) {
 	case formHashListpackX:
 		r.hashListpackX(o)
 	}
-	r.bad = r.bad || len(o.Items)%2 != 0
+	r.refuse(len(o.Items)%2 != 0)
 }
 
 // hashMetadata reads fields with times that count from the earliest, less one.
@@ -85,7 +85,7 @@ func (r *reader) hashMetadata(o *Object) {
 		if at != 0 {
 			at += first - 1
 		}
-		r.bad = r.bad || at < 0
+		r.refuse(at < 0)
 		o.Items = append(o.Items, r.string(), r.string())
 		o.Expires = append(o.Expires, at)
 	}
@@ -101,7 +101,7 @@ func (r *reader) hashListpackX(o *Object) {
 	}
 	for i := 0; i < len(items); i += 3 {
 		at, ok := integer(items[i+2])
-		r.bad = r.bad || !ok || at < 0
+		r.refuse(!ok || at < 0)
 		o.Items = append(o.Items, items[i], items[i+1])
 		o.Expires = append(o.Expires, at)
 	}

@@ -83,7 +83,7 @@ func (r *reader) list(form byte, o *Object) {
 			switch r.length() {
 			case nodePlain:
 				element := r.string()
-				r.bad = r.bad || len(element) == 0
+				r.refuse(len(element) == 0)
 				o.Items = append(o.Items, element)
 			case nodePacked:
 				o.Items = r.listpack(o.Items)

@@ -187,7 +187,7 @@ func (r *reader) packed() (item []byte) {
 	}
 	var buf [5]byte
 	back := appendBack(buf[:0], whole-len(r.rest))
-	r.bad = r.bad || !bytes.Equal(r.take(uint64(len(back))), back)
+	r.refuse(!bytes.Equal(r.take(uint64(len(back))), back))
 	return item
 }
 

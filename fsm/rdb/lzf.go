@@ -1,5 +1,7 @@
 package rdb
 
+import "math/bits"
+
 // LZF is a sequence of literal runs (a byte below 32, one less than the length, and the
 // bytes) and of references: three upper bits of length less two, 7 for one more byte of
 // it, and 13 bits of distance less one. Format and way of compressing are liblzf's
@@ -14,30 +16,60 @@ const (
 	lzfMost = lzfLength / 3
 )
 
-func lzfSlot(b []byte) uint32 {
+func lzfHash(b []byte) uint32 {
 	v := uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])
-	return (v>>(24-lzfHashBits) - v*5) & (1<<lzfHashBits - 1)
+	return (v>>(24-lzfHashBits) - v*5) & (lzfHashes - 1)
 }
 
 // compressor packs strings one after the other. Its zero value is ready for use.
 type compressor struct {
 	// last is where bytes of a hash were last seen, counted from base on: what is below
-	// base was in an earlier string. So the table need not be cleared for each.
+	// base was in an earlier string. So the table need not be cleared for each. Its size
+	// is a power of two, at least twice the longest string's length, so that a short one
+	// does not pay for 256 KiB, or lzfHashes, which a long one may fill.
 	last []uint32
-	base uint32
-	out  []byte
+	// hashes are, in a table that is smaller, whose places those are: a hash takes the
+	// first free place from its own on. So the size of the table changes no byte.
+	hashes []uint16
+	base   uint32
+	out    []byte
 }
+
+const lzfHashes = 1 << lzfHashBits
 
 // begin makes the table ready for a string.
 func (c *compressor) begin(n int) {
 	const most = 1 << 31
+	size := lzfHashes
+	if n < lzfHashes/2 {
+		size = 1 << bits.Len(uint(2*n-1))
+	}
 	switch {
-	case c.last == nil:
-		c.last, c.base = make([]uint32, 1<<lzfHashBits), 1
+	case size > len(c.last):
+		c.last, c.hashes, c.base = make([]uint32, size), nil, 1
+		if size < lzfHashes {
+			c.hashes = make([]uint16, size)
+		}
 	case c.base > most-1-uint32(min(n, most-1)):
 		clear(c.last)
 		c.base = 1
 	}
+}
+
+// see notes that bytes of a hash are at a position, and returns where they were before,
+// below 0 if nowhere.
+func (c *compressor) see(hash uint32, at int) (from int) {
+	i := hash
+	if c.hashes != nil {
+		mask := uint32(len(c.last) - 1)
+		for i &= mask; c.last[i] >= c.base && c.hashes[i] != uint16(hash); {
+			i = (i + 1) & mask
+		}
+		c.hashes[i] = uint16(hash)
+	}
+	from = int(c.last[i]) - int(c.base)
+	c.last[i] = c.base + uint32(at)
+	return from
 }
 
 // compress returns the packed form, nil where it would not save at least four bytes. It
@@ -52,9 +84,7 @@ func (c *compressor) compress(in []byte) []byte {
 	p := packing{in: in, out: append(c.out[:0], 0)}
 	defer func() { c.out = p.out }()
 	for p.at < len(in)-2 {
-		slot := lzfSlot(in[p.at:])
-		from := int(c.last[slot]) - int(c.base)
-		c.last[slot] = c.base + uint32(p.at)
+		from := c.see(lzfHash(in[p.at:]), p.at)
 		if from < 1 || p.at-from > lzfDistance || in[from] != in[p.at] || in[from+1] != in[p.at+1] || in[from+2] != in[p.at+2] {
 			if len(p.out) >= room {
 				return nil
@@ -69,7 +99,7 @@ func (c *compressor) compress(in []byte) []byte {
 			break
 		}
 		for i := p.at - 2; i < p.at; i++ { // what the match's end may be found by
-			c.last[lzfSlot(in[i:])] = c.base + uint32(i)
+			c.see(lzfHash(in[i:]), i)
 		}
 	}
 	if len(p.out)+3 > room {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,7 +195,22 @@ func TestRefuses(t *testing.T) {
 		"empty": {}, "unknown form": {99, 0}, "module": {7, 0}, "rest": {0, 0, 0}, "string cut off": {0, 5, 'a'},
 		"no fields": {formHash, 0}, "half a pair": {formHashListpack, 9, 9, 0, 0, 0, 1, 0, 1, 1, 255},
 		"huge count": {formSet, 0x81, 255, 255, 255, 255, 255, 255, 255, 255}, "bomb": {0, 0xc3, 3, 0x80, 255, 255, 255, 255, 0, 'a', 'b'},
-		"NaN": append([]byte{formZSet2, 1, 1, 'a'}, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f),
+		"NaN":              append([]byte{formZSet2, 1, 1, 'a'}, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f),
+		"score with _":     formOf(formZSetListpack, packOf("a", "-1254_4067")),
+		"old score with _": []byte("\x03\x01\x01a\x031_2"),
+		// Redis reads 127 bytes of the text.
+		"long score": formOf(formZSetListpack, packOf("a", strings.Repeat("0", 127)+"1")),
+		// 254 stands for "count them", 255 is no count.
+		"zipmap of 255": []byte("\x09\x0d\xff\x031.5\x04\x014195\x00\xff"),
+		"zipmap with a length that is longer than need be": []byte("\x09\x0b\x01\xfe\x01\x00\x00\x00a\x01\x001\xff"),
+		"zipmap with a field cut off":                      []byte("\x09\x05\x01\x03ab\xff"),
+		"zipmap with a value cut off":                      []byte("\x09\x08\x01\x01a\x03\x00bc\xff"),
+		"zipmap with free bytes cut off":                   []byte("\x09\x08\x01\x01a\x01\x02b\x00\xff"),
+		"zipmap with no value":                             []byte("\x09\x04\x01\x01a\xff"),
+		// The first entry's size of the one before goes on for four bytes that are not there.
+		"ziplist with a size cut off": formOf(formListZiplist, fromHex("0e000000 0a000000 0100 fe 01 61 ff")),
+		// The second entry is behind one of 255 bytes, and says so in the byte that ends a ziplist.
+		"ziplist with an end inside": formOf(formListZiplist, []byte("\x0c\x01\x00\x00\x09\x01\x00\x00\x02\x00"+"\x00\x40\xfc"+strings.Repeat("x", 252)+"\xff\xf2\xff")),
 	} {
 		if o, err := Decode(Seal(body, Version), room); err == nil {
 			t.Errorf("%s: %x was taken for %q", name, body, o.Items)
@@ -204,9 +220,14 @@ func TestRefuses(t *testing.T) {
 
 func TestLZF(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	var c compressor
-	for range 3000 {
+	var c, large compressor
+	large.begin(lzfHashes)
+	for i := range 3000 {
 		in := make([]byte, rnd.IntN(600))
+		if i%100 == 0 {
+			in = make([]byte, rnd.IntN(40_000))
+			c = compressor{}
+		}
 		letters := 1 + rnd.IntN(20)
 		for i := range in {
 			in[i] = byte(rnd.IntN(letters))
@@ -215,6 +236,9 @@ func TestLZF(t *testing.T) {
 			}
 		}
 		packed := c.compress(in)
+		if want := large.compress(in); !bytes.Equal(packed, want) {
+			t.Fatalf("%x, packed as %x, and as %x with another table", in, packed, want)
+		}
 		if packed == nil {
 			continue
 		}
@@ -228,6 +252,38 @@ func TestLZF(t *testing.T) {
 	long := bytes.Repeat([]byte("0123456789"), 1<<20)
 	if packed := c.compress(long); packed == nil || !bytes.Equal(decompress(packed, len(long)), long) {
 		t.Error("a long repetition")
+	}
+}
+
+// TestLZFTable: packing a short string allocates not much more than that.
+func TestLZFTable(t *testing.T) {
+	in := []byte(strings.Repeat("some text ", 10))
+	const runs = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		AppendString(nil, in)
+	}
+	runtime.ReadMemStats(&after)
+	if got := int(after.TotalAlloc-before.TotalAlloc) / runs; got > 30*len(in) {
+		t.Errorf("%d bytes allocated for a string of %d", got, len(in))
+	}
+}
+
+// BenchmarkShortStrings: one that can be packed alone, and a set of many.
+func BenchmarkShortStrings(b *testing.B) {
+	s := []byte(strings.Repeat("some text ", 10))
+	for _, n := range []int{1, 1000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				AppendSet(nil, false, n, func(fn func([]byte) bool) {
+					for range n {
+						fn(s)
+					}
+				})
+			}
+		})
 	}
 }
 

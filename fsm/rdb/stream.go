@@ -181,12 +181,12 @@ func (r *reader) checkStream(o *StreamObject) {
 	n, last := 0, ID{}
 	for i := range o.Nodes {
 		node := &o.Nodes[i]
-		r.bad = r.bad || i > 0 && !(last.less(node.First) && o.Nodes[i-1].First.less(node.First))
+		r.refuse(i > 0 && !(last.less(node.First) && o.Nodes[i-1].First.less(node.First)))
 		if n += len(node.Entries); len(node.Entries) > 0 {
 			last = node.Entries[len(node.Entries)-1].ID
 		}
 	}
-	r.bad = r.bad || o.Length != n || o.Last.less(last)
+	r.refuse(o.Length != n || o.Last.less(last))
 }
 
 // group reads a group. Every pending entry must belong to one of its consumers, and to
@@ -196,7 +196,7 @@ func (r *reader) group(form byte) (g StreamGroup) {
 	g.Name, g.Last = r.string(), r.id()
 	if form != formStream {
 		g.Read = int64(r.length())
-		r.bad = r.bad || g.Read < -1
+		r.refuse(g.Read < -1)
 	}
 	for range r.count(rawID + 9) {
 		if !r.allocate(pendingSize) {
@@ -204,7 +204,7 @@ func (r *reader) group(form byte) (g StreamGroup) {
 		}
 		g.Pending = append(g.Pending, StreamPending{r.rawID(), r.little(8), int64(r.length()), nobody})
 		n := len(g.Pending)
-		r.bad = r.bad || n > 1 && !g.Pending[n-2].ID.less(g.Pending[n-1].ID)
+		r.refuse(n > 1 && !g.Pending[n-2].ID.less(g.Pending[n-1].ID))
 	}
 	for i := range r.count(1 + 9) {
 		if !r.allocate(consumerSize) {
@@ -221,7 +221,7 @@ func (r *reader) group(form byte) (g StreamGroup) {
 		}
 	}
 	for i := range g.Pending {
-		r.bad = r.bad || g.Pending[i].Owner == nobody
+		r.refuse(g.Pending[i].Owner == nobody)
 	}
 	return g
 }

@@ -146,7 +146,7 @@ func (r *reader) streamNode() (n StreamNode) {
 	live, deleted := it.count(), it.count()
 	n.Total, n.Size = live+deleted, len(b)-integerSize(int64(live))-integerSize(int64(deleted))
 	n.Fields = it.take(it.count())
-	it.bad = it.bad || len(n.Fields) == 0 || it.integer() != 0
+	it.refuse(len(n.Fields) == 0 || it.integer() != 0)
 	for range n.Total {
 		const entrySize = 48
 		if it.bad || !r.allocate(entrySize) {
@@ -157,7 +157,7 @@ func (r *reader) streamNode() (n StreamNode) {
 	if e := n.Entries; len(e) > 0 && n.Last.less(e[len(e)-1].ID) {
 		n.Last = e[len(e)-1].ID
 	}
-	r.bad = r.bad || it.bad || len(it.left) > 0 || len(n.Entries) != live
+	r.refuse(it.bad || len(it.left) > 0 || len(n.Entries) != live)
 	return n
 }
 
@@ -166,6 +166,9 @@ type items struct {
 	left [][]byte
 	bad  bool
 }
+
+// refuse is that of a reader.
+func (it *items) refuse(is bool) { it.bad = it.bad || is }
 
 func (it *items) take(n int) [][]byte {
 	if it.bad || n > len(it.left) {
@@ -183,7 +186,7 @@ func (it *items) integer() int64 {
 		return 0
 	}
 	n, ok := integer(item[0])
-	it.bad = !ok
+	it.refuse(!ok)
 	return n
 }
 
@@ -210,14 +213,14 @@ func (it *items) entry(n *StreamNode) {
 		e.Items = it.take(2 * fields)
 		extra++
 	}
-	it.bad = it.bad || it.integer() != int64(len(e.Items)+extra) || len(e.Items) == 0
+	it.refuse(it.integer() != int64(len(e.Items)+extra) || len(e.Items) == 0)
 	n.Last = id
 	if flags&entryDeleted != 0 {
 		return
 	}
-	it.bad = it.bad || id.less(n.First) || id == ID{}
+	it.refuse(id.less(n.First) || id == ID{})
 	if before := len(n.Entries) - 1; before >= 0 {
-		it.bad = it.bad || !n.Entries[before].ID.less(id)
+		it.refuse(!n.Entries[before].ID.less(id))
 	}
 	n.Entries = append(n.Entries, e)
 }

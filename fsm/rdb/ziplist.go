@@ -19,7 +19,7 @@ func (r *reader) ziplist(items [][]byte) [][]byte {
 	size, last := 0, tail
 	for len(inner.rest) > 0 && inner.allocate(itemSize) {
 		last = len(b) - 1 - len(inner.rest)
-		inner.bad = inner.bad || inner.sizeBefore() != size
+		inner.refuse(inner.sizeBefore() != size)
 		items = append(items, inner.zipped())
 		size = len(b) - 1 - len(inner.rest) - last
 	}
@@ -34,7 +34,7 @@ func (r *reader) ziplist(items [][]byte) [][]byte {
 // length, too, which its own ziplists had.
 func (r *reader) sizeBefore() int {
 	n := r.byte()
-	r.bad = r.bad || n == packEnd
+	r.refuse(n == packEnd)
 	if n == 0xfe {
 		return int(uint32(r.little(4)))
 	}
@@ -77,6 +77,9 @@ func (r *reader) zipped() []byte {
 	return r.number(r.little(size))
 }
 
+// zipmapLong says of a length in a zipmap that it follows in four bytes.
+const zipmapLong = 0xfe
+
 // zipmap reads a string that is a zipmap, the small form of hashes in Redis 2.4: a
 // count, then fields and values, each behind its length, with unused bytes behind a
 // value. Source: redis/src/zipmap.c.
@@ -89,10 +92,13 @@ func (r *reader) zipmap() (items [][]byte) {
 	inner := &reader{rest: b[1 : len(b)-1], room: r.room}
 	size := func() uint64 {
 		n := inner.byte()
-		if n == 0xfe {
-			return uint64(uint32(inner.little(4)))
+		if n == packEnd {
+			inner.bad = true
+		} else if n == zipmapLong {
+			long := uint64(uint32(inner.little(4)))
+			inner.refuse(long < zipmapLong) // Redis reads such a one in two ways
+			return long
 		}
-		inner.bad = inner.bad || n > 0xfe
 		return uint64(n)
 	}
 	for len(inner.rest) > 0 && inner.allocate(2*itemSize) {
@@ -102,7 +108,8 @@ func (r *reader) zipmap() (items [][]byte) {
 		items = append(items, field, inner.take(n))
 		inner.take(free)
 	}
-	const uncounted = 0xfe // and above: count them
-	r.room, r.bad = inner.room, inner.bad || b[0] < uncounted && int(b[0]) != len(items)/2
+	const uncounted = zipmapLong // a zipmap never counts further
+	r.room = inner.room
+	r.refuse(inner.bad || b[0] != uncounted && int(b[0]) != len(items)/2)
 	return items
 }

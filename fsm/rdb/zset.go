@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -66,7 +67,7 @@ func (r *reader) zset(form byte, o *Object) {
 		r.scored(r.listpack(nil), o)
 	}
 	for _, score := range o.Scores {
-		r.bad = r.bad || math.IsNaN(score)
+		r.refuse(math.IsNaN(score))
 	}
 }
 
@@ -88,21 +89,23 @@ func (r *reader) score(form byte) float64 {
 	}
 }
 
+// double reads the text of a score. "_" among the digits is Go's: Redis ends there.
 func (r *reader) double(text []byte) float64 {
 	score, err := strconv.ParseFloat(string(text), 64)
-	if err != nil {
-		r.bad = true
-	}
+	r.refuse(err != nil || bytes.IndexByte(text, '_') >= 0)
 	return score
 }
 
-// scored sorts members and their scores apart.
+// scored sorts members and their scores apart. Of the text of a score Redis reads no more
+// than longest bytes.
 func (r *reader) scored(items [][]byte, o *Object) {
+	const longest = 127
 	if r.bad || len(items)%2 != 0 || !r.allocate(uint64(len(items))*itemSize) {
 		r.bad = true
 		return
 	}
 	for i := 0; i < len(items); i += 2 {
+		r.refuse(len(items[i+1]) > longest)
 		o.Items = append(o.Items, items[i])
 		o.Scores = append(o.Scores, r.double(items[i+1]))
 	}

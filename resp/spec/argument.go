@@ -99,7 +99,7 @@ func rename(args []Argument, from, to string) {
 }
 
 // keyMarker walks an argument tree in the order of the command line and finds
-// the leaves at which a key specification begins.
+// the leaves at which a key specification begins, and those that its range ends at.
 type keyMarker struct {
 	command *Command
 	pos     int  // the argument number of the next leaf
@@ -149,8 +149,9 @@ func (m *keyMarker) markChoice(alts []Argument, keyword string) {
 	m.known = known
 }
 
-// specAt returns 1 + the index of the key specification whose first key stands
-// at the current position, or directly behind keyword; 0 if there is none.
+// specAt returns 1 + the index of the key specification whose first key, or one of
+// a range that ends at an argument's number, stands at the current position, or
+// directly behind keyword; 0 if there is none.
 func (m *keyMarker) specAt(keyword string) int {
 	for i, k := range m.command.Keys {
 		first := k.Index
@@ -166,7 +167,7 @@ func (m *keyMarker) specAt(keyword string) int {
 			if strings.EqualFold(k.Keyword, keyword) {
 				return i + 1
 			}
-		case m.known && m.pos == first:
+		case m.known && (m.pos == first || first < m.pos && m.pos <= first+k.Last && (m.pos-first)%k.Step == 0):
 			return i + 1
 		}
 	}

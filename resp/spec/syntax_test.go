@@ -90,6 +90,7 @@ func TestArgumentsFindKeys(t *testing.T) {
 	}{
 		{"GET", "key", OneKey(RO), 0, "key:key#0"},
 		{"RENAME", "key newkey", []KeySpec{KeyAt(1, RW), KeyAt(2, OW)}, 0, "key:key#0 newkey:key#1"},
+		{"LCS", "key1 key2 [LEN]", []KeySpec{{Index: 1, Last: 1, Step: 1}}, 0, "key1:key#0 key2:key#0 len:pure-token=LEN!optional"},
 		{"MSET", "key value [key value ...]", []KeySpec{{Index: 1, Last: -1, Step: 2}}, 0, "key_value:block!multiple(key:key#0 value:string)"},
 		{
 			"BITOP", "<AND | OR> destkey key [key ...]",
