@@ -87,3 +87,31 @@ func TestMembersAheadChangeNothing(t *testing.T) {
 		}
 	}
 }
+
+// Commands that share a member's bytes, as a program's own may: the place of one is
+// forgotten while the next ones are looked at.
+func TestMembersAheadShareBytes(t *testing.T) {
+	together, alone := newRig(t), newRig(t)
+	add := [][]byte{[]byte("SADD"), []byte("s")}
+	for i := range 1000 {
+		add = append(add, fmt.Appendf(nil, "m%d", i))
+	}
+	for _, r := range []*rig{together, alone} {
+		r.apply(entry.Proposal{Commands: []entry.Command{{Args: add}}})
+	}
+	var cmds []entry.Command
+	member := []byte("m7")
+	for i := range 40 {
+		cmds = append(cmds, entry.Command{Args: [][]byte{[]byte([]string{"SREM", "SADD"}[i%2]), []byte("s"), member}})
+		if i%3 == 0 {
+			cmds = append(cmds, entry.Command{Args: [][]byte{[]byte("SADD"), []byte("s"), fmt.Appendf(nil, "m%d", i)}})
+		}
+	}
+	got, want := together.apply(entry.Proposal{Commands: cmds})[0], ""
+	for _, cmd := range cmds {
+		want += alone.apply(entry.Proposal{Commands: []entry.Command{cmd}})[0] + " "
+	}
+	if got+" " != want {
+		t.Errorf("%s\none by one:\n%s", got, want)
+	}
+}

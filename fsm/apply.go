@@ -190,8 +190,7 @@ func (a *applier) found(next *system.State) error {
 	if a.m.keys.Counter() != 0 {
 		return fmt.Errorf("a cluster cannot be founded on keys that are there already")
 	}
-	a.m.keys = keyspace.New(next.HashKey())
-	a.m.keys.SetLimits(limits(next))
+	a.m.replace(keyspace.New(next.HashKey()), next)
 	a.m.ahead.drop() // places in the old one
 	a.txn = nil
 	return nil

@@ -65,6 +65,14 @@ func (m *Machine) look() *shown {
 	return m.shown
 }
 
+// replace makes another keyspace the Machine's, with what the settings say. Nothing of the
+// old one is kept: it may be large. Callers hold mu.
+func (m *Machine) replace(keys *keyspace.Space, state *system.State) {
+	m.keys = keys
+	m.keys.SetLimits(limits(state))
+	m.memory.forget()
+}
+
 // publish shows the state after the entry at a position. Callers hold mu.
 func (m *Machine) publish(at Position, now int64, state *system.State) {
 	due, ok := m.keys.NextDue()

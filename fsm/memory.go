@@ -44,6 +44,13 @@ func (m *recaller) Remember(version, n uint64) {
 	s.slots[slotOf(version)] = remembered{version, n}
 }
 
+// forget lets go of everything, the keyspace included.
+func (m *memory) forget() {
+	m.mu.Lock()
+	m.of, m.slots = nil, nil
+	m.mu.Unlock()
+}
+
 // slotOf takes neighbours apart: versions are even, and follow each other.
 func slotOf(version uint64) uint64 { return version >> 1 % memorySlots }
 

@@ -3,8 +3,10 @@ package fsm
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/raftkv/raftkv/fsm/entry"
 	"github.com/raftkv/raftkv/fsm/system"
@@ -249,4 +251,31 @@ func TestPFCountRemembersOfOneValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	count(":5")
+}
+
+// What PFCOUNT computed must not keep a keyspace that was replaced: a follower that gets
+// a snapshot would have both in memory until somebody counts again.
+func TestPFCountKeepsNoKeyspace(t *testing.T) {
+	r := newRig(t)
+	r.do("PFADD k a b")
+	replaced := map[string]func() error{
+		"Restore": func() error { return r.m.Restore(bytes.NewReader(stream(t, r.m))) },
+		"Become":  func() error { r.m.Become(r.copy()); return nil },
+		"Refound": func() error { return r.m.Refound("another", nil) },
+	}
+	for name, replace := range replaced {
+		if got, err := r.read(r.now, "PFCOUNT k"); got != ":2" || err != nil {
+			t.Fatalf("PFCOUNT k = %s, %v", got, err)
+		}
+		old := weak.Make(r.m.keys)
+		if err := replace(); err != nil {
+			t.Fatal(name, err)
+		}
+		runtime.GC()
+		runtime.GC() // what rested in a sync.Pool goes with the second
+		if old.Value() != nil {
+			t.Errorf("%s: the old keyspace is still there", name)
+		}
+	}
+	runtime.KeepAlive(r)
 }

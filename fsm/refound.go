@@ -30,7 +30,6 @@ func (m *Machine) Refound(uuid string, members []system.Member) error {
 		return err
 	}
 	keys, old := keyspace.New(state.HashKey()), m.keys.Snapshot()
-	keys.SetLimits(limits(state))
 	keys.SetCounter(old.Counter())
 	for _, db := range old.Databases() {
 		err := old.Each(db, func(it keyspace.Item) (err error) {
@@ -52,7 +51,7 @@ func (m *Machine) Refound(uuid string, members []system.Member) error {
 			return fmt.Errorf("database %d: %w", db, err)
 		}
 	}
-	m.keys = keys
+	m.replace(keys, state)
 	m.publish(before.at, before.now, state)
 	return nil
 }

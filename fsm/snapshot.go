@@ -79,8 +79,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.keys = loaded.Space
-	m.keys.SetLimits(limits(loaded.System))
+	m.replace(loaded.Space, loaded.System)
 	m.publish(Position{Index: loaded.Index, Term: loaded.Term}, loaded.Now, loaded.System)
 	return nil
 }
@@ -113,6 +112,6 @@ func (m *Machine) BecomeAt(other *Machine, at Position) bool {
 // becomeLocked is Become for those who hold mu.
 func (m *Machine) becomeLocked(other *Machine) {
 	s := other.look()
-	m.keys = other.keys
+	m.replace(other.keys, s.system)
 	m.publish(s.at, s.now, s.system)
 }

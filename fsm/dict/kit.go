@@ -10,14 +10,20 @@ type Kit struct {
 	Hasher Hasher
 	Cursor Cursor[None]
 
-	// A member that is about to be used, and its place, which has been warmed.
+	// A member that is about to be used, its position, and its place, which has been
+	// warmed. The place is its owner's, who may use it for another one meanwhile.
 	member []byte
+	pos    uint64
 	place  *Probe[None]
 }
 
 // Expect tells that these bytes, not equal ones, are a member that is going to be used,
 // and where; nil that nothing is known of the next one. Only who may write may call it.
-func (k *Kit) Expect(member []byte, at *Probe[None]) { k.member, k.place = member, at }
+func (k *Kit) Expect(member []byte, at *Probe[None]) {
+	if k.member, k.place = member, at; at != nil {
+		k.pos = at.Pos
+	}
+}
 
 func (k *Kit) expects(member []byte) bool {
 	return len(member) == len(k.member) && len(member) > 0 && &member[0] == &k.member[0]
@@ -27,7 +33,7 @@ func (k *Kit) expects(member []byte) bool {
 // whether it is there.
 func (k *Kit) Seek(t *Table[None], member []byte) bool {
 	if k.expects(member) {
-		return k.Cursor.Seek(t, k.place.Pos, member, k.place)
+		return k.Cursor.Seek(t, k.pos, member, k.place)
 	}
 	return k.Cursor.Seek(t, k.Position(member), member, nil)
 }
@@ -39,7 +45,7 @@ const memberBits = 53
 // Position is where a member stands in a table that is ordered by hash.
 func (k *Kit) Position(member []byte) uint64 {
 	if k.expects(member) {
-		return k.place.Pos
+		return k.pos
 	}
 	return k.Hasher.Hash(member) >> (64 - memberBits)
 }

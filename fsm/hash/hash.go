@@ -142,10 +142,24 @@ func (m *Map) Set(f Field, now int64, limits *Limits) (created bool) {
 		return m.put(f, now)
 	}
 	created = m.setSmall(f, now)
-	if m.n > limits.Entries && m.Count(now) > limits.Entries { // of an old field, too: the limit may be a new one
+	entries := min(limits.Entries, pack.MostMembers)
+	switch { // of an old field, too: the limit may be a new one
+	case m.n > entries && m.Count(now) > entries, len(m.small) > pack.Most && m.packed(now) > pack.Most:
 		m.enlarge()
 	}
 	return created
+}
+
+// packed is how many bytes names and values of the fields that are there take in a small
+// one: what has expired and is stored still shows in nothing.
+func (m *Map) packed(now int64) (n int) {
+	for at := 0; at < len(m.small); {
+		var f Field
+		if f, at = m.next(at); f.alive(now) {
+			n += pack.Size(len(f.Name)) + pack.Size(len(f.Value))
+		}
+	}
+	return n
 }
 
 // put sets a field of a large one.

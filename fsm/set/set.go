@@ -106,7 +106,7 @@ func (s *Set) addToInts(member []byte, limits Limits) (added bool) {
 	}
 	row, added := s.ints().add(n)
 	s.memory, s.width = row.row, row.width
-	if added && row.len() > limits.Ints {
+	if added && row.len() > min(limits.Ints, mostInts) {
 		s.leaveInts(limits)
 	}
 	return added
@@ -116,7 +116,7 @@ func (s *Set) addToPacked(member []byte, limits Limits) (added bool) {
 	if _, _, ok := pack.Seq(s.memory).Find(member, 1); ok {
 		return false
 	}
-	if len(member) > limits.Value || s.n >= limits.Entries {
+	if len(member) > limits.Value || s.n >= min(limits.Entries, pack.MostMembers) || len(s.memory)+pack.Size(len(member)) > pack.Most {
 		s.enlarge()
 		return s.put(member)
 	}
@@ -124,6 +124,10 @@ func (s *Set) addToPacked(member []byte, limits Limits) (added bool) {
 	s.n++
 	return true
 }
+
+// mostInts is how many integers a row may have, whatever the limit: adding one moves those
+// behind it.
+const mostInts = 1 << 16
 
 // put adds a member to a large one.
 func (s *Set) put(member []byte) (added bool) {
@@ -143,7 +147,7 @@ func cost(member int) int { return member + dict.RecordCost(member, 0) }
 func (s *Set) leaveInts(limits Limits) {
 	row := s.ints()
 	s.memory, s.width, s.form = nil, 0, formPacked
-	if row.len() > limits.Entries {
+	if row.len() > min(limits.Entries, pack.MostMembers) {
 		s.enlarge()
 	}
 	var text [longestInt]byte

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/raftkv/raftkv/fsm/dict"
+	"github.com/raftkv/raftkv/fsm/pack"
 )
 
 // Builder makes a set whose members come in any order and whose scores change on the
@@ -56,7 +57,7 @@ func (b *Builder) Delete(member []byte) {
 // used any more.
 func (b *Builder) Done(limits Limits) *Set {
 	s := New(b.kit)
-	if b.Len() <= limits.Entries && b.within(limits.Value) {
+	if b.Len() <= min(limits.Entries, pack.MostMembers) && b.within(limits.Value) && b.packed() <= pack.Most {
 		b.fill(s)
 		return s
 	}
@@ -83,6 +84,16 @@ func (b *Builder) fill(s *Set) {
 	for _, x := range list {
 		s.append(x.member, x.score)
 	}
+}
+
+// packed is how many bytes a small one would take; what is more than there may be is not
+// counted to its end.
+func (b *Builder) packed() (n int) {
+	b.scores.Ascend(0, func(_ uint64, r dict.Record[dict.None]) bool {
+		n += smallSize(len(r.Key))
+		return n <= pack.Most
+	})
+	return n
 }
 
 // within says whether all members are at most that long.

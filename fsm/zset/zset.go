@@ -114,7 +114,7 @@ func (s *Set) SetAt(p Place, member []byte, score float64, limits Limits) (creat
 		return false
 	case p.Found:
 		s.small = s.small.Splice(p.from, p.to)
-	case s.n+1 > limits.Entries || len(member) > limits.Value:
+	case s.n+1 > min(limits.Entries, pack.MostMembers) || len(member) > limits.Value || len(s.small)+smallSize(len(member)) > pack.Most:
 		s.enlarge()
 		return s.put(s.kit.Position(member), member, score)
 	default:
@@ -154,6 +154,9 @@ func smallScore(score float64) [scoreSize]byte {
 	}
 	return encode(score)
 }
+
+// smallSize is what a member of that length takes in a small one.
+func smallSize(member int) int { return pack.Size(member) + pack.Size(scoreSize) }
 
 // put gives a member of a large one a score. pos is the member's position.
 func (s *Set) put(pos uint64, member []byte, score float64) (created bool) {
