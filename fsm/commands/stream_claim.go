@@ -132,9 +132,9 @@ type claimer struct {
 	s       keyspace.StreamValue
 	g       stream.Editor
 	to      *stream.Consumer // seen whether it gets something or not, as in Redis 7.2
-	idle    int64 // they must have been idle for so long
-	at      int64 // the new time of delivery
-	retries int64 // the new count of deliveries, -1 for one more
+	idle    int64            // they must have been idle for so long
+	at      int64            // the new time of delivery
+	retries int64            // the new count of deliveries, -1 for one more
 	justID  bool
 	force   bool // makes pending what is not
 
