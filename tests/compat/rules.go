@@ -121,8 +121,9 @@ func (x *exchange) compare() (verdict, string) {
 	}
 	verdict, at := same, len(x.inner)
 	for i := 0; i < len(x.inner) && verdict == same && !bytes.Equal(x.ours, x.theirs); i++ {
-		verdict, name = x.inner[i].compare()
-		at = i
+		if verdict, name = x.inner[i].compare(); verdict != same {
+			at = i
+		}
 	}
 	if verdict != part && slices.ContainsFunc(x.inner[:at], gotNothing) {
 		x.player.result.Parted[madeInside]++
