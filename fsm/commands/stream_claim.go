@@ -113,11 +113,9 @@ func cmdXAutoClaim(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	case o.count >= 1<<43: // Redis has no memory for so many IDs, whatever the machine
 		return resp.ErrAutoClaimTooLarge
 	}
-	c := claimer{t: t, s: s, g: g, name: args[3], idle: o.idle, at: t.Now(), justID: o.justID, retries: -1}
+	c := claimer{t: t, s: s, g: g, to: useConsumer(t, g, args[3]), idle: o.idle, at: t.Now(), justID: o.justID, retries: -1}
 	next := c.walk(o)
-	if c.changed {
-		t.Changed(args[1])
-	}
+	t.Changed(args[1])
 	w.Array(3)
 	writeID(w, next)
 	c.write(w)
@@ -133,16 +131,14 @@ type claimer struct {
 	t       *keyspace.Txn
 	s       keyspace.StreamValue
 	g       stream.Editor
-	name    []byte // of the consumer, which is made with the first entry
-	to      *stream.Consumer
-	idle    int64 // they must have been idle for so long
-	at      int64 // the new time of delivery
-	retries int64 // the new count of deliveries, -1 for one more
+	to      *stream.Consumer // seen whether it gets something or not, as in Redis 7.2
+	idle    int64            // they must have been idle for so long
+	at      int64            // the new time of delivery
+	retries int64            // the new count of deliveries, -1 for one more
 	justID  bool
 	force   bool // makes pending what is not
 
 	claimed, deleted []stream.ID
-	changed          bool
 }
 
 // walk claims from one ID on and returns the ID to go on from, the zero ID at the end.
@@ -177,7 +173,7 @@ func (c *claimer) claim(id stream.ID) {
 	if !c.s.Has(id) {
 		if there {
 			c.g.Ack(id)
-			c.deleted, c.changed = append(c.deleted, id), true
+			c.deleted = append(c.deleted, id)
 		}
 		return
 	}
@@ -189,9 +185,6 @@ func (c *claimer) claim(id stream.ID) {
 	case c.idle > 0 && c.t.Now()-p.Time < c.idle:
 		return
 	}
-	if c.to == nil {
-		c.to = useConsumer(c.t, c.g, c.name)
-	}
 	p.Time = c.at
 	if c.retries >= 0 {
 		p.Count = c.retries
@@ -200,7 +193,7 @@ func (c *claimer) claim(id stream.ID) {
 	}
 	c.g.Assign(p, c.to)
 	c.to.Active = c.t.Now()
-	c.claimed, c.changed = append(c.claimed, id), true
+	c.claimed = append(c.claimed, id)
 }
 
 // write writes the claimed entries.
@@ -250,7 +243,7 @@ func cmdXClaim(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	case !ok:
 		return resp.NoGroup(args[1], args[2])
 	}
-	c := claimer{t: t, s: s, g: g, name: args[3], at: t.Now(), retries: -1}
+	c := claimer{t: t, s: s, g: g, at: t.Now(), retries: -1}
 	if c.idle, ok = keyspace.ParseInt(args[4]); !ok {
 		return resp.ErrClaimIdle
 	}
@@ -267,13 +260,12 @@ func cmdXClaim(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	if err != nil {
 		return err
 	}
-	c.changed = g.Raise(last)
+	g.Raise(last)
+	c.to = useConsumer(t, g, args[3])
 	for _, id := range ids {
 		c.claim(id)
 	}
-	if c.changed {
-		t.Changed(args[1])
-	}
+	t.Changed(args[1])
 	c.write(w)
 	return nil
 }

@@ -47,11 +47,16 @@ func cmdXInfoConsumers(v *keyspace.View, args Args, w *resp.Writer) error {
 	}
 	w.Array(g.Consumers())
 	g.EachConsumer(func(c *stream.Consumer) bool {
-		w.Map(3)
+		w.Map(4)
 		w.BulkString("name")
 		w.Bulk(c.Name())
 		named(w, "pending", int64(c.Pending()))
 		named(w, "idle", max(0, v.Now()-c.Seen))
+		inactive := int64(stream.Never)
+		if c.Active != stream.Never {
+			inactive = max(0, v.Now()-c.Active) // below 0 it would look like never
+		}
+		named(w, "inactive", inactive)
 		return true
 	})
 	return nil
@@ -237,10 +242,11 @@ func writeGroup(w *resp.Writer, s keyspace.StreamValue, name []byte, g fullGroup
 }
 
 func writeConsumer(w *resp.Writer, g fullGroup, c *stream.Consumer) {
-	w.Map(4)
+	w.Map(5)
 	w.BulkString("name")
 	w.Bulk(c.Name())
 	named(w, "seen-time", c.Seen)
+	named(w, "active-time", c.Active)
 	named(w, "pel-count", int64(c.Pending()))
 	w.BulkString("pending")
 	n := g.some(c.Pending())

@@ -214,9 +214,9 @@ func cmdXReadGroup(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	}
 	for i, key := range o.keys {
 		if o.read(t, key, after[i], body) {
-			t.Changed(key)
 			served++
 		}
+		t.Changed(key) // the consumer was seen, at least
 	}
 	if served == 0 {
 		w.NullArray()
@@ -228,13 +228,15 @@ func cmdXReadGroup(t *keyspace.Txn, args Args, w *resp.Writer) error {
 }
 
 // read reads one stream for XREADGROUP, and says whether there was anything to tell: with
-// an ID always, with ">" (MaxID) if there is an entry.
+// an ID always, with ">" (MaxID) if there is an entry. The consumer is made, and seen,
+// either way; active it was if it was given what is pending with it from then on.
+// Source: redis/src/t_stream.c:xreadCommand, streamReplyWithRange (7.2).
 func (o *readOptions) read(t *keyspace.Txn, key []byte, after stream.ID, w *resp.Writer) bool {
 	s, g, _, _ := editGroup(t, key, o.group)
+	c := useConsumer(t, g, o.consumer)
 	if after == stream.MaxID && !g.Last().Less(s.Top()) {
 		return false
 	}
-	c := useConsumer(t, g, o.consumer)
 	if after != stream.MaxID {
 		writeReadKey(w, key)
 		o.history(t, s, again{g, c, after}, w)

@@ -418,8 +418,12 @@ func sameStreamReply(got, want any, timed bool) bool {
 		switch before {
 		case "$radix-tree-nodes": // we count otherwise
 			continue
-		case "$idle", "$seen-time":
-			timed = true
+		case "$idle", "$seen-time": // 7.0 sees a consumer only where it gives it something
+			g, w := number(a[i]), number(b[i])
+			if late := int64(3000); before == "$idle" && g > w+late || before == "$seen-time" && g < w-late {
+				return false
+			}
+			continue
 		default:
 			timed = pending && i == 3 || own && i == 2
 		}
@@ -428,6 +432,12 @@ func sameStreamReply(got, want any, timed bool) bool {
 		}
 	}
 	return true
+}
+
+func number(v any) int64 {
+	text, _ := v.(string)
+	n, _ := strconv.ParseInt(strings.TrimPrefix(text, ":"), 10, 64)
+	return n
 }
 
 func checkStream(t *testing.T, our *ours, real *realRedis, args []string) {
@@ -441,7 +451,8 @@ func checkStream(t *testing.T, our *ours, real *realRedis, args []string) {
 			our.now = ms
 		}
 	}
-	got := our.do(args...)
+	got := as70(our.do(args...))
+	makeConsumer(real, args, got)
 	a, _ := tree(got)
 	if !bytes.Equal(got, want) && !sameStreamReply(a, b, false) {
 		t.Errorf("%.200q\n got %.900q\nwant %.900q", args, got, want)

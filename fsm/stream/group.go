@@ -27,8 +27,9 @@ type Consumer struct {
 	own    *dict.Table[dict.None] // the IDs that are pending with it
 	held   int                    // the memory that those take
 
-	// Seen is when it was last used, Active when it last got an entry, Never before it
-	// did; both in Unix milliseconds. Only Editor.Own's may be changed.
+	// Seen is when it last asked for entries, whether it got any or not; Active when it
+	// last got one that is pending with it from then on, Never before it did. Both are in
+	// Unix milliseconds (Redis 7.2). Only Editor.Own's may be changed.
 	Seen, Active int64
 }
 

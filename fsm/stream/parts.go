@@ -183,7 +183,7 @@ func decodable(data []byte, names int) bool {
 
 func (l *Loader) addGroup(r *reader) error {
 	last, read := r.id(), r.int()
-	if r.bad || read < Unknown {
+	if r.bad { // read may be any number: it wraps, as in Redis
 		return fmt.Errorf("a group of a stream that is none")
 	}
 	if l.group != nil && bytes.Compare(l.name, r.b) >= 0 {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -115,5 +116,29 @@ func TestLoaderRefuses(t *testing.T) {
 	}
 	if err := load(good[1:]); err == nil {
 		t.Error("a stream without a beginning is taken")
+	}
+}
+
+// TestPartsReadOverflow: a group's count of entries may go over the end of its numbers,
+// as in Redis; a snapshot with it must be one that can be read.
+func TestPartsReadOverflow(t *testing.T) {
+	s := New(&dict.Kit{})
+	s.Create([]byte("g"), ID{}, math.MaxInt64)
+	e, _ := s.Edit([]byte("g"))
+	s.added = 1
+	e.Deliver(ID{1, 0})
+	if e.Read() != math.MinInt64 {
+		t.Fatalf("read %d, want the lowest number", e.Read())
+	}
+	l := NewLoader(&dict.Kit{})
+	if err := s.Parts(l.Add); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := l.Done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, ok := loaded.Group([]byte("g")); !ok || g.Read() != math.MinInt64 {
+		t.Errorf("the group is %v, %v", g, ok)
 	}
 }

@@ -75,7 +75,7 @@ func segment(steps []step) int {
 	n := 0
 	for n < len(steps) && n < 64 {
 		n++
-		if isScan(steps[n-1].args) {
+		if isScan(steps[n-1].args) || isAttempt(steps[n-1].args) {
 			break
 		}
 	}
@@ -156,6 +156,9 @@ func (p *player) exchange(x *exchange, f form) (err error) {
 		if key := string(x.args[1]); p.tell("EXISTS", key).Int == 1 { // as forget does
 			p.tell("SETRANGE", key, "8", "\x00\x00\x00\x00\x00\x00\x00\x80")
 		}
+	}
+	if err := p.makeConsumers(x); err != nil {
+		return err
 	}
 	x.open(ran)
 	p.count(x)

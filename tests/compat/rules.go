@@ -47,7 +47,7 @@ var rules = []rule{
 	{"spop", "chance: as many; what either took away is put to rights", samePops, true},
 	{"scan hscan sscan zscan", "cursors and order are a hash table's: what whole walks find is the same", sameWalk, true},
 	{"sort sort_ro", "the order is a hash table's, where a set is not to be sorted", sameSort, true},
-	{"xpending xinfo|consumers xinfo|stream", "the clock goes on: idle and delivery times; radix-tree-nodes tells of a tree that there is not here", sameStream, false},
+	{"xpending xinfo|consumers xinfo|stream", "the clock goes on: idle and delivery times; a consumer has one field more, 7.2's inactive or active-time, and is seen where it gets nothing, too; radix-tree-nodes tells of a tree that there is not here", sameStream, false},
 }
 
 // newer are the command lines that a later Redis gave a meaning, which is ours, and that
@@ -81,8 +81,11 @@ var parting = []struct {
 	{"sort sort_ro", "what sorts equal by texts of other keys has no order in Redis", sortsTexts},
 	{"sort sort_ro", "Redis takes an earlier number that was too large for a mistake of this command's (it never resets errno)", staleErrno},
 	{"exec", "what changes a stream's groups or its last id is a change of the key for WATCH here, and in Redis it is none", groupsChanged},
+	{"exec", madeInside, func(*exchange) bool { return false }}, // compare sees to it
 	{"exec", "the version of an absent key rises where another key of its bucket comes into being, and where databases are swapped", absentChanged},
 }
+
+const madeInside = "the consumer of what gets nothing is made in 7.2, and not in 7.0: within a transaction that cannot be put to rights"
 
 // verdict is what comes of a comparison.
 type verdict int
@@ -113,15 +116,20 @@ func asks(name string) bool {
 // about: of a transaction, the one within.
 func (x *exchange) compare() (verdict, string) {
 	name := fullName(x.player.rig, x.args)
-	if bytes.Equal(x.ours, x.theirs) || x.inner == nil {
+	if x.inner == nil {
 		return x.compareAs(name), name
 	}
-	for i := range x.inner {
-		if v, name := x.inner[i].compare(); v != same {
-			return v, name
+	verdict, at := same, len(x.inner)
+	for i := 0; i < len(x.inner) && verdict == same && !bytes.Equal(x.ours, x.theirs); i++ {
+		if verdict, name = x.inner[i].compare(); verdict != same {
+			at = i
 		}
 	}
-	return same, name
+	if verdict != part && slices.ContainsFunc(x.inner[:at], gotNothing) {
+		x.player.result.Parted[madeInside]++
+		return part, name
+	}
+	return verdict, name
 }
 
 func (x *exchange) compareAs(name string) verdict {
