@@ -196,7 +196,6 @@ func (r *reader) group(form byte) (g StreamGroup) {
 	g.Name, g.Last = r.string(), r.id()
 	if form != formStream {
 		g.Read = int64(r.length())
-		r.refuse(g.Read < -1)
 	}
 	for range r.count(rawID + 9) {
 		if !r.allocate(pendingSize) {
