@@ -290,7 +290,6 @@ func TestStreamRefuses(t *testing.T) {
 	for name, change := range map[string]func(*streamPieces){
 		"a length too many":     func(p *streamPieces) { p.length = 2 },
 		"last below an entry":   func(p *streamPieces) { p.last = ID{1, 0} },
-		"reads below -1":        func(p *streamPieces) { p.read = -2 },
 		"nobody's":              func(p *streamPieces) { p.owned[1] = nil },
 		"of two":                func(p *streamPieces) { p.owned[1] = []ID{{1, 1}, {2, 0}} },
 		"twice one's":           func(p *streamPieces) { p.owned[0] = []ID{{1, 1}, {1, 1}} },
