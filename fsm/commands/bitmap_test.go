@@ -107,39 +107,35 @@ func TestSameAsRedisBitmaps(t *testing.T) {
 	if testing.Short() {
 		steps = 4000
 	}
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := generator{rand.New(rand.NewPCG(uint64(proto), 6))}
-			var last []string
-			errors := 0
-			check := func(args ...string) {
-				t.Helper()
-				last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.90q", args))
-				got, want := our.do(args...), real.do(args...)
-				if !bytes.Equal(got, want) {
-					t.Fatalf("after %s\n got %.300q\nwant %.300q", strings.Join(last, "\n"), got, want)
-				}
-				if got[0] == '-' {
-					errors++
-				}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 6))}
+		var last []string
+		errors := 0
+		check := func(args ...string) {
+			t.Helper()
+			last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.90q", args))
+			got, want := our.do(args...), real.do(args...)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("after %s\n got %.300q\nwant %.300q", strings.Join(last, "\n"), got, want)
 			}
-			check("SADD", "set", "x")
-			for step := range steps {
-				check(g.bitCommand()...)
-				if step%10 == 0 {
-					check("GET", "b"+strconv.Itoa(g.IntN(5)))
-				}
-				if step%500 == 0 {
-					our.space.Snapshot() // from here on values in place are shared
-				}
+			if got[0] == '-' {
+				errors++
 			}
-			if errors > steps/2 {
-				t.Errorf("%d of %d commands were refused: this shows little", errors, steps)
+		}
+		check("SADD", "set", "x")
+		for step := range steps {
+			check(g.bitCommand()...)
+			if step%10 == 0 {
+				check("GET", "b"+strconv.Itoa(g.IntN(5)))
 			}
-		})
-	}
+			if step%500 == 0 {
+				our.space.Snapshot() // from here on values in place are shared
+			}
+		}
+		if errors > steps/2 {
+			t.Errorf("%d of %d commands were refused: this shows little", errors, steps)
+		}
+	})
 }
 
 // TestHugeBitmap goes to the last bit that a string can have.

@@ -54,18 +54,14 @@ func sortedLines(b []byte) []string {
 // TestSameAsRedisDirected replays the replies that need a special state or an
 // unlikely argument.
 func TestSameAsRedisDirected(t *testing.T) {
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			for _, line := range strings.Split(strings.TrimPrefix(strings.TrimSuffix(directedScript, "\n"), "\n"), "\n") {
-				args := strings.Split(line, " ")
-				if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
-					t.Errorf("%s\n got %q\nwant %q", line, got, want)
-				}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		for _, line := range strings.Split(strings.TrimPrefix(strings.TrimSuffix(directedScript, "\n"), "\n"), "\n") {
+			args := strings.Split(line, " ")
+			if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+				t.Errorf("%s\n got %q\nwant %q", line, got, want)
 			}
-		})
-	}
+		}
+	})
 }
 
 // TestSameAsRedisFloats compares INCRBYFLOAT on many texts of numbers.
@@ -210,30 +206,25 @@ func TestSameAsRedisRandom(t *testing.T) {
 	if testing.Short() {
 		steps = 3000
 	}
-	for seed := range uint64(2) {
-		proto := 2 + int(seed)
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := generator{rand.New(rand.NewPCG(seed, 99))}
-			var last []string
-			for step := range steps {
-				args := g.command()
-				last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.60q", args))
-				our.now = time.Now().UnixMilli()
-				if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
-					t.Fatalf("step %d, after %s\n got %.200q\nwant %.200q", step, strings.Join(last, "\n"), got, want)
-				}
-				if step%50 == 0 {
-					compareState(t, our, real)
-				}
-				if step%500 == 0 {
-					our.space.Snapshot() // from here on values in place are shared
-				}
-				our.space.RemoveDue(our.now, 1)
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 99))}
+		var last []string
+		for step := range steps {
+			args := g.command()
+			last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.60q", args))
+			our.now = time.Now().UnixMilli()
+			if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+				t.Fatalf("step %d, after %s\n got %.200q\nwant %.200q", step, strings.Join(last, "\n"), got, want)
 			}
-		})
-	}
+			if step%50 == 0 {
+				compareState(t, our, real)
+			}
+			if step%500 == 0 {
+				our.space.Snapshot() // from here on values in place are shared
+			}
+			our.space.RemoveDue(our.now, 1)
+		}
+	})
 }
 
 // compareState looks at every key of the database.

@@ -135,47 +135,42 @@ func TestSameAsRedisGeo(t *testing.T) {
 	if testing.Short() {
 		steps = 3000
 	}
-	for seed := range uint64(2) {
-		proto := 2 + int(seed)
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := geoGenerator{zsetGenerator{generator{rand.New(rand.NewPCG(seed, 55))}}}
-			var last []string
-			found, rounded := 0, 0
-			check := func(args ...string) {
-				t.Helper()
-				last = append(last[max(0, len(last)-3):], fmt.Sprintf("%.300q", args))
-				got, want := our.do(args...), real.do(args...)
-				if rounded += roundedApart(got, want); rounded < 0 {
-					at := 0 // replies are long
-					for at < min(len(got), len(want)) && got[at] == want[at] {
-						at++
-					}
-					at = max(0, at-200)
-					t.Fatalf("after %s\n got %.600q\nwant %.600q", strings.Join(last, "\n"), got[at:], want[at:])
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := geoGenerator{zsetGenerator{generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 55))}}}
+		var last []string
+		found, rounded := 0, 0
+		check := func(args ...string) {
+			t.Helper()
+			last = append(last[max(0, len(last)-3):], fmt.Sprintf("%.300q", args))
+			got, want := our.do(args...), real.do(args...)
+			if rounded += roundedApart(got, want); rounded < 0 {
+				at := 0 // replies are long
+				for at < min(len(got), len(want)) && got[at] == want[at] {
+					at++
 				}
-				if strings.HasPrefix(args[0], "GEOS") && got[0] == '*' && got[1] != '0' {
-					found++
-				}
+				at = max(0, at-200)
+				t.Fatalf("after %s\n got %.600q\nwant %.600q", strings.Join(last, "\n"), got[at:], want[at:])
 			}
-			check("SET", "string", "x")
-			for step := range steps {
-				check(g.next()...)
-				if step%100 == 0 {
-					check("ZRANGE", "city", "0", "-1", "WITHSCORES")
-					check("ZRANGE", "world", "0", "-1", "WITHSCORES")
-				}
+			if strings.HasPrefix(args[0], "GEOS") && got[0] == '*' && got[1] != '0' {
+				found++
 			}
-			t.Logf("%d distances differ in their last decimal", rounded)
-			if rounded > 3 {
-				t.Errorf("%d distances differ in their last decimal", rounded)
+		}
+		check("SET", "string", "x")
+		for step := range steps {
+			check(g.next()...)
+			if step%100 == 0 {
+				check("ZRANGE", "city", "0", "-1", "WITHSCORES")
+				check("ZRANGE", "world", "0", "-1", "WITHSCORES")
 			}
-			if found < steps/20 {
-				t.Errorf("only %d searches of %d commands found anything", found, steps)
-			}
-		})
-	}
+		}
+		t.Logf("%d distances differ in their last decimal", rounded)
+		if rounded > 3 {
+			t.Errorf("%d distances differ in their last decimal", rounded)
+		}
+		if found < steps/20 {
+			t.Errorf("only %d searches of %d commands found anything", found, steps)
+		}
+	})
 }
 
 // TestStoredDistances compares the distances that are stored, all digits of them. A

@@ -208,18 +208,14 @@ HGETALL h
 
 // TestSameAsRedisHashesDirected replays hashScript.
 func TestSameAsRedisHashesDirected(t *testing.T) {
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			for _, line := range strings.Split(strings.TrimPrefix(strings.TrimSuffix(hashScript, "\n"), "\n"), "\n") {
-				args := strings.Split(line, " ")
-				if got, want := our.do(args...), real.do(args...); !bytes.Equal(got, want) {
-					t.Errorf("%s\n got %q\nwant %q", line, got, want)
-				}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		for _, line := range strings.Split(strings.TrimPrefix(strings.TrimSuffix(hashScript, "\n"), "\n"), "\n") {
+			args := strings.Split(line, " ")
+			if got, want := our.do(args...), real.do(args...); !bytes.Equal(got, want) {
+				t.Errorf("%s\n got %q\nwant %q", line, got, want)
 			}
-		})
-	}
+		}
+	})
 }
 
 // hashCommand makes a command for hashes, some of which become large ones.
@@ -316,40 +312,35 @@ func TestSameAsRedisHashesRandom(t *testing.T) {
 	if testing.Short() {
 		steps = 3000
 	}
-	for seed := range uint64(2) {
-		proto := 2 + int(seed)
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := generator{rand.New(rand.NewPCG(seed, 17))}
-			both := func(args ...string) {
-				t.Helper()
-				our.now = time.Now().UnixMilli()
-				if got, want := our.do(args...), real.do(args...); !compareHashes(args, got, want) {
-					t.Fatalf("%.200q\n got %.300q\nwant %.300q", args, got, want)
-				}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 17))}
+		both := func(args ...string) {
+			t.Helper()
+			our.now = time.Now().UnixMilli()
+			if got, want := our.do(args...), real.do(args...); !compareHashes(args, got, want) {
+				t.Fatalf("%.200q\n got %.300q\nwant %.300q", args, got, want)
 			}
-			large := 0
-			for step := range steps {
-				both(g.hashCommand()...)
-				if step%100 == 0 {
-					for _, key := range []string{"h1", "h2", "h3", "large"} {
-						both("OBJECT", "ENCODING", key)
-						both("HGETALL", key)
-						if bytes.Contains(our.do("OBJECT", "ENCODING", key), []byte("hashtable")) {
-							large++
-						}
+		}
+		large := 0
+		for step := range steps {
+			both(g.hashCommand()...)
+			if step%100 == 0 {
+				for _, key := range []string{"h1", "h2", "h3", "large"} {
+					both("OBJECT", "ENCODING", key)
+					both("HGETALL", key)
+					if bytes.Contains(our.do("OBJECT", "ENCODING", key), []byte("hashtable")) {
+						large++
 					}
 				}
-				if step%300 == 0 {
-					our.space.Snapshot() // from here on values in place are shared
-				}
 			}
-			if large < 10 {
-				t.Errorf("%d large hashes only", large)
+			if step%300 == 0 {
+				our.space.Snapshot() // from here on values in place are shared
 			}
-		})
-	}
+		}
+		if large < 10 {
+			t.Errorf("%d large hashes only", large)
+		}
+	})
 }
 
 // TestHScanWalksEverything goes through HSCAN as a client does.

@@ -63,51 +63,47 @@ func TestSameAsRedisHyperLogLogs(t *testing.T) {
 	if testing.Short() {
 		steps = 1500
 	}
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := generator{rand.New(rand.NewPCG(uint64(proto), 7))}
-			cache, seen := proto == 3, map[string]int{}
-			var last []string
-			check := func(args ...string) []byte {
-				t.Helper()
-				last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.90q", args))
-				got, want := our.do(args...), real.do(args...)
-				if cache && args[0] == "GET" {
-					got, want = maskCache(got), maskCache(want)
-				}
-				if !bytes.Equal(got, want) {
-					t.Fatalf("after %s\n got %.300q\nwant %.300q", strings.Join(last, "\n"), got, want)
-				}
-				return got
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 7))}
+		cache, seen := our.w.Proto() == 3, map[string]int{}
+		var last []string
+		check := func(args ...string) []byte {
+			t.Helper()
+			last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.90q", args))
+			got, want := our.do(args...), real.do(args...)
+			if cache && args[0] == "GET" {
+				got, want = maskCache(got), maskCache(want)
 			}
-			check("SADD", "set", "x")
-			check("SET", "text", "HYLL is what it begins with")
-			check("SET", "empty", "")
-			check("PFADD", "h3", "a")
-			check("EXPIREAT", "h3", "5000000000")
-			for step := range steps {
-				if args := g.hllCommand(); cache || args[0] != "PFCOUNT" || len(args) > 2 {
-					check(args...)
-				}
-				if step%3 == 0 {
-					k := "h" + strconv.Itoa(1+g.IntN(6))
-					check("GET", k)
-					seen[string(check("PFDEBUG", "ENCODING", k))]++
-				}
-				if step%500 == 0 {
-					our.space.Snapshot() // from here on values in place are shared
-				}
+			if !bytes.Equal(got, want) {
+				t.Fatalf("after %s\n got %.300q\nwant %.300q", strings.Join(last, "\n"), got, want)
 			}
-			for n := range 6 {
-				check("PFCOUNT", "h"+strconv.Itoa(n+1))
+			return got
+		}
+		check("SADD", "set", "x")
+		check("SET", "text", "HYLL is what it begins with")
+		check("SET", "empty", "")
+		check("PFADD", "h3", "a")
+		check("EXPIREAT", "h3", "5000000000")
+		for step := range steps {
+			if args := g.hllCommand(); cache || args[0] != "PFCOUNT" || len(args) > 2 {
+				check(args...)
 			}
-			if seen["+dense\r\n"] < 100 || seen["+sparse\r\n"] < 100 {
-				t.Errorf("what was there: %v", seen)
+			if step%3 == 0 {
+				k := "h" + strconv.Itoa(1+g.IntN(6))
+				check("GET", k)
+				seen[string(check("PFDEBUG", "ENCODING", k))]++
 			}
-		})
-	}
+			if step%500 == 0 {
+				our.space.Snapshot() // from here on values in place are shared
+			}
+		}
+		for n := range 6 {
+			check("PFCOUNT", "h"+strconv.Itoa(n+1))
+		}
+		if seen["+dense\r\n"] < 100 || seen["+sparse\r\n"] < 100 {
+			t.Errorf("what was there: %v", seen)
+		}
+	})
 }
 
 func maskCache(reply []byte) []byte {

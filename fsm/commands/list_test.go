@@ -325,18 +325,14 @@ DEL n4 n
 `
 
 func TestSameAsRedisLists(t *testing.T) {
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			for _, line := range strings.Split(strings.Trim(listDirected, "\n"), "\n") {
-				args := strings.Split(line, " ")
-				if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
-					t.Errorf("%s\n got %q\nwant %q", line, got, want)
-				}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		for _, line := range strings.Split(strings.Trim(listDirected, "\n"), "\n") {
+			args := strings.Split(line, " ")
+			if got, want := our.do(args...), real.do(args...); !compareReplies(args, got, want) {
+				t.Errorf("%s\n got %q\nwant %q", line, got, want)
 			}
-		})
-	}
+		}
+	})
 }
 
 // TestListsWithoutWriter runs a session as followers do: what it leaves is the same.
@@ -385,9 +381,7 @@ func TestSortIsBounded(t *testing.T) {
 
 // Without anything to pop the blocking commands answer as in a transaction.
 func TestSameAsRedisBlockingOnNothing(t *testing.T) {
-	for proto := 2; proto <= 3; proto++ {
-		real, our := startRedis(t), newOurs(proto)
-		real.do("HELLO", strconv.Itoa(proto))
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
 		for _, line := range []string{
 			"BLPOP none 0", "BRPOP none none2 1", "BLMOVE none x LEFT LEFT 0", "BRPOPLPUSH none x 0", "BLMPOP 0 1 none LEFT",
 		} {
@@ -396,10 +390,10 @@ func TestSameAsRedisBlockingOnNothing(t *testing.T) {
 			real.do(args...)
 			want := bytes.TrimPrefix(real.do("EXEC"), []byte("*1\r\n"))
 			if got := our.do(args...); !bytes.Equal(got, want) {
-				t.Errorf("%s, RESP%d: got %q, want %q", line, proto, got, want)
+				t.Errorf("%s: got %q, want %q", line, got, want)
 			}
 		}
-	}
+	})
 }
 
 // listGenerator makes list commands on lists of all sizes.

@@ -1,14 +1,10 @@
 package commands
 
 import (
-	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -16,98 +12,58 @@ import (
 	"github.com/raftkv/raftkv/fsm/keyspace"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
+	"github.com/raftkv/raftkv/tests/realredis"
 )
 
-// realRedis is a connection to a redis-server of its own, on a Unix socket.
+// realRedis is a connection to a redis-server of its own.
 type realRedis struct {
 	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
+	conn *realredis.Conn
 }
 
-// startRedis starts the redis-server that the machine has: under its own name, or
-// as redis-check-rdb, which is the same program.
+// startRedis starts the redis-server that the machine has.
 func startRedis(t *testing.T) *realRedis {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if path, err = exec.LookPath("redis-check-rdb"); err != nil {
-			unavailable(t, "no redis-server (apt-get install redis-tools)")
-		}
+	server, err := realredis.Start()
+	if errors.Is(err, realredis.ErrUnavailable) {
+		unavailable(t, err.Error())
 	}
-	dir, err := os.MkdirTemp("", "redis") // short: a socket's path has a limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(dir, "s")
-	cmd := exec.Command(path)
-	cmd.Args = []string{"redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--dir", dir}
-	if err := cmd.Start(); err != nil {
+	t.Cleanup(server.Stop)
+	conn, err := server.Dial()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = os.RemoveAll(dir)
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		conn, err := net.Dial("unix", socket)
-		if err == nil {
-			t.Cleanup(func() { _ = conn.Close() })
-			r := &realRedis{t: t, conn: conn, in: bufio.NewReader(conn)}
-			if info := r.do("INFO", "server"); !bytes.Contains(info, []byte("redis_version:7.0.")) {
-				unavailable(t, "redis-server is not 7.0")
-			}
-			return r
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	t.Cleanup(conn.Close)
+	return &realRedis{t, conn}
 }
 
 // do sends a command and returns the reply as it came.
 func (r *realRedis) do(args ...string) []byte {
 	r.t.Helper()
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "*%d\r\n", len(args))
-	for _, a := range args {
-		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
+	raw := make([][]byte, len(args))
+	for i, a := range args {
+		raw[i] = []byte(a)
 	}
-	if _, err := r.conn.Write(b.Bytes()); err != nil {
-		r.t.Fatal(err)
+	reply, err := r.conn.Do(raw)
+	if err != nil {
+		r.t.Fatalf("%.1000q: %v", args, err)
 	}
-	var reply bytes.Buffer
-	if err := readReply(r.in, &reply); err != nil {
-		r.t.Fatalf("%q: %v", args, err)
-	}
-	return reply.Bytes()
+	return reply
 }
 
-// readReply copies one reply.
-func readReply(in *bufio.Reader, out *bytes.Buffer) error {
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		return err
+// beside runs a test in RESP2 and in RESP3, each with a real Redis and ours, both fresh.
+func beside(t *testing.T, test func(t *testing.T, real *realRedis, our *ours)) {
+	t.Helper()
+	for proto := 2; proto <= 3; proto++ {
+		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
+			real, our := startRedis(t), newOurs(proto)
+			real.do("HELLO", strconv.Itoa(proto))
+			test(t, real, our)
+		})
 	}
-	out.Write(line)
-	n, _ := strconv.Atoi(string(line[1 : len(line)-2]))
-	switch line[0] {
-	case '$', '=':
-		if n >= 0 {
-			_, err = io.CopyN(out, in, int64(n)+2)
-		}
-	case '%':
-		n *= 2
-		fallthrough
-	case '*', '~', '>':
-		for range n {
-			if err := readReply(in, out); err != nil {
-				return err
-			}
-		}
-	}
-	return err
 }
 
 // ours runs commands on a Space as the Machine will: with a lookup by name, an

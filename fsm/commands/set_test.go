@@ -130,40 +130,36 @@ func TestSameAsRedisSets(t *testing.T) {
 	if testing.Short() {
 		steps = 3000
 	}
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := generator{rand.New(rand.NewPCG(uint64(proto), 5))}
-			var last []string
-			check := func(args ...string) {
-				t.Helper()
-				last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.90q", args))
-				if got, want := our.do(args...), real.do(args...); !sameSetReply(t, args, got, want) {
-					t.Fatalf("after %s\n got %.300q\nwant %.300q", strings.Join(last, "\n"), got, want)
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 5))}
+		var last []string
+		check := func(args ...string) {
+			t.Helper()
+			last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.90q", args))
+			if got, want := our.do(args...), real.do(args...); !sameSetReply(t, args, got, want) {
+				t.Fatalf("after %s\n got %.300q\nwant %.300q", strings.Join(last, "\n"), got, want)
+			}
+		}
+		check("SET", "string", "x")
+		for step := range steps {
+			args := g.setCommand()
+			check(args...)
+			if args[0] == "SPOP" { // what was picked differs
+				check("SCARD", args[1])
+				check("DEL", args[1])
+				check("SET", "string", "x")
+			}
+			if step%20 == 0 {
+				for i := range 6 {
+					check("OBJECT", "ENCODING", "s"+strconv.Itoa(i))
+					check("SMEMBERS", "s"+strconv.Itoa(i))
 				}
 			}
-			check("SET", "string", "x")
-			for step := range steps {
-				args := g.setCommand()
-				check(args...)
-				if args[0] == "SPOP" { // what was picked differs
-					check("SCARD", args[1])
-					check("DEL", args[1])
-					check("SET", "string", "x")
-				}
-				if step%20 == 0 {
-					for i := range 6 {
-						check("OBJECT", "ENCODING", "s"+strconv.Itoa(i))
-						check("SMEMBERS", "s"+strconv.Itoa(i))
-					}
-				}
-				if step%500 == 0 {
-					our.space.Snapshot() // from here on values in place are shared
-				}
+			if step%500 == 0 {
+				our.space.Snapshot() // from here on values in place are shared
 			}
-		})
-	}
+		}
+	})
 }
 
 // TestPicks looks at what SPOP and SRANDMEMBER pick: members of the set, each about as

@@ -460,24 +460,20 @@ func checkStream(t *testing.T, our *ours, real *realRedis, args []string) {
 }
 
 func TestStreamsSameAsRedisDirected(t *testing.T) {
-	for proto := 2; proto <= 3; proto++ {
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			for _, line := range strings.Split(strings.Trim(streamScript, "\n"), "\n") {
-				checkStream(t, our, real, strings.Split(line, " "))
-			}
-			for _, args := range [][]string{
-				{"XADD", "s", " 900-1", "a", "1"}, {"XADD", "s", "901-1\x00junk", "", "\x00"}, {"XADD", "s", "\t+902", "a", "1"},
-				{"XADD", "s", "903" + strings.Repeat("0", 124), "a", "1"}, {"XADD", "s", strings.Repeat("0", 124) + "903", "a", "1"},
-				{"XADD", "s", strings.Repeat("0", 125) + "904", "a", "1"}, {"XADD", "s", "*\x00", "a", "1"}, {"XADD", "s", "", "a", "1"}, {"XADD", "s", " ", "a", "1"},
-				{"XGROUP", "CREATE", "s", "g\x00x", "0"}, {"XINFO", "CONSUMERS", "s\x00", "no\x00x"}, {"XINFO", "CONSUMERS", "s", "no\x00x"}, {"XINFO", "GROUPS", "s"},
-				{"XPENDING", "s", "no\x00x"}, {"XCLAIM", "s", "g\x00x", "c", "0", "1", "fo\x00o"}, {"XRANGE", "s", "-", "+"},
-			} {
-				checkStream(t, our, real, args)
-			}
-		})
-	}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		for _, line := range strings.Split(strings.Trim(streamScript, "\n"), "\n") {
+			checkStream(t, our, real, strings.Split(line, " "))
+		}
+		for _, args := range [][]string{
+			{"XADD", "s", " 900-1", "a", "1"}, {"XADD", "s", "901-1\x00junk", "", "\x00"}, {"XADD", "s", "\t+902", "a", "1"},
+			{"XADD", "s", "903" + strings.Repeat("0", 124), "a", "1"}, {"XADD", "s", strings.Repeat("0", 124) + "903", "a", "1"},
+			{"XADD", "s", strings.Repeat("0", 125) + "904", "a", "1"}, {"XADD", "s", "*\x00", "a", "1"}, {"XADD", "s", "", "a", "1"}, {"XADD", "s", " ", "a", "1"},
+			{"XGROUP", "CREATE", "s", "g\x00x", "0"}, {"XINFO", "CONSUMERS", "s\x00", "no\x00x"}, {"XINFO", "CONSUMERS", "s", "no\x00x"}, {"XINFO", "GROUPS", "s"},
+			{"XPENDING", "s", "no\x00x"}, {"XCLAIM", "s", "g\x00x", "c", "0", "1", "fo\x00o"}, {"XRANGE", "s", "-", "+"},
+		} {
+			checkStream(t, our, real, args)
+		}
+	})
 }
 
 // TestStreamsSameAsRedisRandom runs random sequences. IDs are given, or follow the last
@@ -487,27 +483,22 @@ func TestStreamsSameAsRedisRandom(t *testing.T) {
 	if testing.Short() {
 		steps = 4000
 	}
-	for seed := range uint64(2) {
-		proto := 2 + int(seed)
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := &streamGenerator{generator: generator{rand.New(rand.NewPCG(seed, 7))}}
-			var last []string
-			for step := range steps {
-				for _, args := range g.next() {
-					last = append(last[max(0, len(last)-400):], fmt.Sprintf("%.80q", args))
-					checkStream(t, our, real, args)
-				}
-				if t.Failed() {
-					t.Fatalf("step %d, after\n%s", step, strings.Join(last[max(0, len(last)-40):], "\n"))
-				}
-				if step%300 == 0 {
-					our.space.Snapshot() // from here on values are shared
-				}
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := &streamGenerator{generator: generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 7))}}
+		var last []string
+		for step := range steps {
+			for _, args := range g.next() {
+				last = append(last[max(0, len(last)-400):], fmt.Sprintf("%.80q", args))
+				checkStream(t, our, real, args)
 			}
-		})
-	}
+			if t.Failed() {
+				t.Fatalf("step %d, after\n%s", step, strings.Join(last[max(0, len(last)-40):], "\n"))
+			}
+			if step%300 == 0 {
+				our.space.Snapshot() // from here on values are shared
+			}
+		}
+	})
 }
 
 type streamGenerator struct {

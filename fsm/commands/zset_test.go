@@ -225,39 +225,34 @@ func TestSameAsRedisSortedSets(t *testing.T) {
 	if testing.Short() {
 		steps = 4000
 	}
-	for seed := range uint64(2) {
-		proto := 2 + int(seed)
-		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			real, our := startRedis(t), newOurs(proto)
-			real.do("HELLO", strconv.Itoa(proto))
-			g := zsetGenerator{generator{rand.New(rand.NewPCG(seed, 77))}}
-			var last []string
-			check := func(args ...string) {
-				t.Helper()
-				last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.200q", args))
-				if got, want := our.do(args...), real.do(args...); !sameZSetReply(args, got, want) {
-					t.Fatalf("after %s\n got %.400q\nwant %.400q", strings.Join(last, "\n"), got, want)
+	beside(t, func(t *testing.T, real *realRedis, our *ours) {
+		g := zsetGenerator{generator{rand.New(rand.NewPCG(uint64(our.w.Proto()), 77))}}
+		var last []string
+		check := func(args ...string) {
+			t.Helper()
+			last = append(last[max(0, len(last)-8):], fmt.Sprintf("%.200q", args))
+			if got, want := our.do(args...), real.do(args...); !sameZSetReply(args, got, want) {
+				t.Fatalf("after %s\n got %.400q\nwant %.400q", strings.Join(last, "\n"), got, want)
+			}
+		}
+		check("SET", "string", "x")
+		for step := range steps {
+			if step%500 == 0 {
+				our.space.Snapshot() // from here on values in place are shared
+				for i := range 200 {
+					check("ZADD", "big", strconv.Itoa(i/3), "m"+strconv.Itoa(i))
+					check("ZADD", "lexbig", "7", "m"+strconv.Itoa(i))
 				}
 			}
-			check("SET", "string", "x")
-			for step := range steps {
-				if step%500 == 0 {
-					our.space.Snapshot() // from here on values in place are shared
-					for i := range 200 {
-						check("ZADD", "big", strconv.Itoa(i/3), "m"+strconv.Itoa(i))
-						check("ZADD", "lexbig", "7", "m"+strconv.Itoa(i))
-					}
-				}
-				check(g.next()...)
-				if step%100 == 0 {
-					for _, key := range []string{"z1", "z2", "big", "lex", "lexbig", "d"} {
-						check("ZRANGE", key, "0", "-1", "WITHSCORES")
-						check("OBJECT", "ENCODING", key)
-					}
+			check(g.next()...)
+			if step%100 == 0 {
+				for _, key := range []string{"z1", "z2", "big", "lex", "lexbig", "d"} {
+					check("ZRANGE", key, "0", "-1", "WITHSCORES")
+					check("OBJECT", "ENCODING", key)
 				}
 			}
-		})
-	}
+		}
+	})
 }
 
 // TestSameAsRedisDoubles compares how texts are read as scores and as ends of ranges.

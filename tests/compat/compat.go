@@ -12,6 +12,7 @@ import (
 	"github.com/raftkv/raftkv/resp/spec"
 	"github.com/raftkv/raftkv/tests/compat/gen"
 	"github.com/raftkv/raftkv/tests/peer"
+	"github.com/raftkv/raftkv/tests/realredis"
 )
 
 // Options say what Run does.
@@ -50,8 +51,8 @@ func Run(o Options) (*Result, error) {
 
 // rig is both ends.
 type rig struct {
-	redis    *peer.Redis
-	conn     *peer.Conn
+	redis    *realredis.Server
+	conn     *realredis.Conn
 	ours     *peer.Machine
 	specs    []spec.Command
 	known    *known
@@ -63,7 +64,7 @@ type rig struct {
 }
 
 func newRig() (*rig, error) {
-	server, err := peer.StartRedis()
+	server, err := realredis.Start()
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +156,7 @@ type known struct {
 }
 
 // ask has the real Redis tell its commands and their options.
-func ask(c *peer.Conn) (*known, error) {
+func ask(c *realredis.Conn) (*known, error) {
 	raw, err := c.Do(words("COMMAND", "DOCS"))
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/raftkv/raftkv/tests/peer"
+	"github.com/raftkv/raftkv/tests/realredis"
 )
 
 // TestSameAsRedis is a short make compat, always of the same commands.
@@ -114,7 +114,7 @@ func TestSeedDecides(t *testing.T) {
 // may be left out.
 func unavailable(t *testing.T, err error) {
 	t.Helper()
-	if errors.Is(err, peer.ErrUnavailable) {
+	if errors.Is(err, realredis.ErrUnavailable) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}

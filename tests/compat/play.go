@@ -12,6 +12,7 @@ import (
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/tests/compat/gen"
 	"github.com/raftkv/raftkv/tests/peer"
+	"github.com/raftkv/raftkv/tests/realredis"
 )
 
 // exchange is one command with both replies.
@@ -172,8 +173,8 @@ func (p *player) exchange(x *exchange, f form) (err error) {
 
 // open sets apart what a transaction ran, where both ends answer as many.
 func (x *exchange) open(ran []entry.Command) {
-	ours, ok := peer.Elements(x.ours)
-	theirs, ok2 := peer.Elements(x.theirs)
+	ours, ok := realredis.Elements(x.ours)
+	theirs, ok2 := realredis.Elements(x.theirs)
 	if len(ran) == 0 || !ok || !ok2 || len(ours) != len(ran) || len(theirs) != len(ran) {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/raftkv/raftkv/fsm/system"
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/resp/spec"
-	"github.com/raftkv/raftkv/tests/peer"
+	"github.com/raftkv/raftkv/tests/realredis"
 )
 
 // sequence is what runs from empty databases on.
@@ -133,7 +133,7 @@ func words(list ...string) [][]byte {
 }
 
 // settingsOf are the settings that the real Redis has, too.
-func settingsOf(c *peer.Conn) (names []string, err error) {
+func settingsOf(c *realredis.Conn) (names []string, err error) {
 	for _, s := range system.Settings() {
 		raw, err := c.Do(words("CONFIG", "GET", s.Name))
 		if err != nil {

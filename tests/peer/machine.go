@@ -1,3 +1,5 @@
+// Package peer has what tests compare with a real Redis: a Machine in memory with a log
+// of its own.
 package peer
 
 import (

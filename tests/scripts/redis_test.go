@@ -9,7 +9,7 @@ import (
 
 	"github.com/raftkv/raftkv/resp"
 	"github.com/raftkv/raftkv/tests/cluster/proc"
-	"github.com/raftkv/raftkv/tests/peer"
+	"github.com/raftkv/raftkv/tests/realredis"
 )
 
 // realRedis is a redis-server of our own on a Unix socket.
@@ -23,9 +23,9 @@ func (r *realRedis) open() (client, error) { return dial("unix", r.socket) }
 // startRedis starts the Redis that the corpus is recorded from.
 func startRedis(t *testing.T, flags ...string) *realRedis {
 	t.Helper()
-	server, err := peer.StartRedis(flags...)
+	server, err := realredis.Start(flags...)
 	switch {
-	case errors.Is(err, peer.ErrUnavailable):
+	case errors.Is(err, realredis.ErrUnavailable):
 		unavailable(t, err.Error())
 	case err != nil:
 		t.Fatal(err)

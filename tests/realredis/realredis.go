@@ -1,7 +1,6 @@
-// Package peer has the two ends that tests compare, driven alike: a real redis-server
-// of our own, and a Machine in memory with a log of its own. It knows nothing of what
-// is compared.
-package peer
+// Package realredis runs a redis-server of our own, which tests compare with. It knows
+// nothing of what is compared, and nothing of ours.
+package realredis
 
 import (
 	"bufio"
@@ -23,8 +22,8 @@ const Version = "7.0.15"
 // ErrUnavailable says that there is no such Redis here.
 var ErrUnavailable = errors.New("there is no redis-server " + Version + " here (apt-get install redis-tools)")
 
-// Redis is a redis-server on a Unix socket, with nothing on disk.
-type Redis struct {
+// Server is a redis-server on a Unix socket, with nothing on disk.
+type Server struct {
 	Socket string
 	dir    string
 	cmd    *exec.Cmd
@@ -32,9 +31,9 @@ type Redis struct {
 	done   chan struct{} // closed when the process has ended
 }
 
-// StartRedis starts the real Redis: redis-server, or redis-check-rdb under that name,
+// Start starts the real Redis: redis-server, or redis-check-rdb under that name,
 // which is the same program. The error is ErrUnavailable where it is not Version.
-func StartRedis(flags ...string) (*Redis, error) {
+func Start(flags ...string) (*Server, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		if path, err = exec.LookPath("redis-check-rdb"); err != nil {
@@ -45,7 +44,7 @@ func StartRedis(flags ...string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{Socket: filepath.Join(dir, "s"), dir: dir, done: make(chan struct{})}
+	r := &Server{Socket: filepath.Join(dir, "s"), dir: dir, done: make(chan struct{})}
 	r.cmd = &exec.Cmd{Path: path, Stdout: &r.log, Stderr: &r.log}
 	r.cmd.Args = append([]string{"redis-server", "--port", "0", "--unixsocket", r.Socket, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--dir", dir}, flags...)
 	if err := r.cmd.Start(); err != nil {
@@ -64,7 +63,7 @@ func StartRedis(flags ...string) (*Redis, error) {
 }
 
 // ready waits until the server answers, and checks what it is.
-func (r *Redis) ready() error {
+func (r *Server) ready() error {
 	retry, last := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
 	defer retry.Stop()
 	for {
@@ -88,13 +87,13 @@ func (r *Redis) ready() error {
 }
 
 // LastWords waits for the end of a server that is about to end, and returns what it wrote.
-func (r *Redis) LastWords() string {
+func (r *Server) LastWords() string {
 	<-r.done
 	return r.log.String()
 }
 
 // Stop ends the server and removes its files.
-func (r *Redis) Stop() {
+func (r *Server) Stop() {
 	_ = r.cmd.Process.Kill()
 	<-r.done
 	os.RemoveAll(r.dir)
@@ -108,7 +107,7 @@ type Conn struct {
 }
 
 // Dial connects to the server.
-func (r *Redis) Dial() (*Conn, error) {
+func (r *Server) Dial() (*Conn, error) {
 	c, err := net.DialTimeout("unix", r.Socket, 5*time.Second)
 	if err != nil {
 		return nil, err
