@@ -56,11 +56,19 @@ lint: ## gofmt, go vet, staticcheck and the rules of the architecture
 	$(GO) tool staticcheck ./...
 	$(GO) test ./tests/arch
 
+# Where a target ends with nothing but this line it found nothing: Go before 1.27 takes the
+# end of its time for a failure now and then (golang/go#75804). It is run again, up to
+# twice; what was found names its input, and is never tried again.
+DEADLINE := ^    context deadline exceeded$$
+
 fuzz: ## run each fuzz target for FUZZTIME (20s)
-	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	once() { { $(GO) test -run '^$$' -fuzz "^$$2\$$" -fuzztime $(FUZZTIME) "$$1" 2>&1 || echo "FAILED $$2"; } | tee "$$log"; ! grep -q "^FAILED $$2\$$" "$$log"; } && \
+	late() { grep -q '$(DEADLINE)' "$$log" && ! grep -q 'Failing input' "$$log"; } && \
+	grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
 		for target in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/func //'); do \
 			echo "$$dir $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
+			once "$$dir" $$target || { late && once "$$dir" $$target; } || { late && once "$$dir" $$target; } || exit 1; \
 		done; \
 	done
 
