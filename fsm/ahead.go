@@ -48,9 +48,9 @@ func (h *ahead) hint(s *keyspace.Space, p *entry.Proposal, j int, behind []entry
 		h.keys.Warm()
 		if h.members {
 			for i := range h.keys.Len() {
-				h.keys.AddMember(s, i, h.of[i].Args)
+				h.keys.AddMember(i, h.of[i].Args)
 			}
-			h.keys.WarmMembers()
+			h.keys.WarmMembers(s)
 		}
 	}
 	h.next = 1

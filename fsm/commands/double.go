@@ -15,11 +15,30 @@ func double(arg []byte) (float64, error) { return doubleOr(arg, resp.ErrNotFloat
 
 // doubleOr is double with another error.
 func doubleOr(arg []byte, fault resp.Error) (float64, error) {
+	if f, ok := shortDigits(arg); ok {
+		return f, nil
+	}
 	f, n, lost := strtod(string(arg))
 	if len(arg) == 0 || isSpace(arg[0]) || n != len(arg) || lost || math.IsNaN(f) {
 		return 0, fault
 	}
 	return f, nil
+}
+
+// shortDigits is what most numbers are: digits alone, so few that the double is exact.
+func shortDigits(arg []byte) (f float64, ok bool) {
+	const most = 15 // below 2^53
+	if len(arg) == 0 || len(arg) > most {
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range arg {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return float64(n), true
 }
 
 // strtod reads the number that a text begins with as C's strtod does: spaces before it,
@@ -65,6 +84,9 @@ func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // namedDouble reads inf, infinity and nan.
 func namedDouble(s string) (f float64, n int) {
+	if len(s) == 0 || s[0]|0x20 != 'i' && s[0]|0x20 != 'n' {
+		return 0, 0
+	}
 	for _, name := range []string{"infinity", "inf", "nan"} {
 		if len(s) < len(name) || !strings.EqualFold(s[:len(name)], name) {
 			continue

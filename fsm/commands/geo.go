@@ -42,18 +42,19 @@ func cmdGeoAdd(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	if len(rest)%3 != 0 || o.nx && o.xx {
 		return resp.ErrSyntax
 	}
+	o.words, o.each = rest, 3
+	scores := make([]float64, 0, fewMembers)
 	for ; len(rest) > 0; rest = rest[3:] {
 		p, err := parsePoint(rest)
 		if err != nil {
 			return err
 		}
-		score := strconv.AppendFloat(nil, geo.Score(p), 'f', -1, 64)
-		o.pairs = append(o.pairs, score, rest[2])
+		scores = append(scores, geo.Score(p))
 	}
-	if len(o.pairs) == 0 {
+	if len(scores) == 0 {
 		return resp.ErrSyntax
 	}
-	return o.run(t, args[1], w)
+	return o.run(t, args[1], scores, w)
 }
 
 // parsePoint reads a longitude and a latitude.

@@ -26,13 +26,14 @@ func cmdZAdd(t *keyspace.Txn, args Args, w *resp.Writer) error {
 	if err != nil {
 		return err
 	}
-	return o.run(t, args[1], w)
+	return o.parseAndRun(t, args[1], w)
 }
 
-// zadd is what ZADD's arguments say: options, and pairs of score and member.
+// zadd is what ZADD's arguments say: options, and members, each the last of so many words.
 type zadd struct {
 	nx, xx, gt, lt, ch, incr bool
-	pairs                    Args
+	words                    Args
+	each                     int
 }
 
 // parseZAdd reads them, from the options on.
@@ -50,7 +51,7 @@ func parseZAdd(args Args) (o zadd, err error) {
 	case o.incr && len(args) > 2:
 		return o, resp.ErrZAddIncr
 	}
-	o.pairs = args
+	o.words, o.each = args, 2
 	return o, nil
 }
 
@@ -75,16 +76,24 @@ func (o *zadd) take(arg []byte) bool {
 	return true
 }
 
-// run does what ZADD and ZINCRBY do.
-func (o *zadd) run(t *keyspace.Txn, key []byte, w *resp.Writer) error {
-	scores := make([]float64, 0, 8)
-	for i := 0; i < len(o.pairs); i += 2 {
-		f, err := double(o.pairs[i])
+// fewMembers is for how many members there is room without an allocation.
+const fewMembers = 8
+
+// parseAndRun is run with the scores before the members.
+func (o *zadd) parseAndRun(t *keyspace.Txn, key []byte, w *resp.Writer) error {
+	scores := make([]float64, 0, fewMembers)
+	for i := 0; i < len(o.words); i += o.each {
+		f, err := double(o.words[i])
 		if err != nil {
 			return err
 		}
 		scores = append(scores, f)
 	}
+	return o.run(t, key, scores, w)
+}
+
+// run does what ZADD and ZINCRBY do, with a score for each member.
+func (o *zadd) run(t *keyspace.Txn, key []byte, scores []float64, w *resp.Writer) error {
 	z, found, err := keyspace.Edit[keyspace.ZSetValue](t, key)
 	if err != nil {
 		return err
@@ -95,7 +104,7 @@ func (o *zadd) run(t *keyspace.Txn, key []byte, w *resp.Writer) error {
 	added, updated := 0, 0
 	var last zaddResult
 	for i, score := range scores {
-		if last, err = o.apply(z.Set, o.pairs[2*i+1], score, t.Limits().ZSet); err != nil {
+		if last, err = o.apply(z.Set, o.words[(i+1)*o.each-1], score, t.Limits().ZSet); err != nil {
 			return err
 		}
 		if last.added {
@@ -177,7 +186,7 @@ func cmdZIncrBy(t *keyspace.Txn, args Args, w *resp.Writer) error {
 		return err
 	}
 	o.incr = true
-	return o.run(t, args[1], w)
+	return o.parseAndRun(t, args[1], w)
 }
 
 // growsByMembers is for what adds members to a sorted set: each lies in two tables, and

@@ -114,10 +114,11 @@ func (c *Cursor[P]) Put(key, head, data []byte, ref *P) {
 
 // replace writes the record anew, with data of another length.
 func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
-	n, size := c.leaf, recordSize(len(key), len(head)+len(data))
-	n.remove(c.i)
-	n.makeRoom(slotSize+size, (n.used()+size)/8, &c.pages)
-	n.insert(c.i, c.pos, n.write(key, head, data), ref)
+	n := c.leaf
+	longer := recordSize(len(key), len(head)+len(data)) - n.sizeOf(c.i)
+	n.makeRoom(longer, (n.used()+longer)/8, &c.pages)
+	n.rewrite(c.i, longer, key, head, data)
+	n.setRef(c.i, ref)
 	n.trim(&c.pages)
 }
 

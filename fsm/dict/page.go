@@ -170,15 +170,34 @@ func (n *node[P]) pack(page []byte, src *node[P], from, to int) {
 // write puts a record's bytes into the free room, which must have been made, and
 // returns where they begin.
 func (n *node[P]) write(key, head, data []byte) uint32 {
-	size := recordSize(len(key), len(head)+len(data))
-	n.low -= uint32(size)
-	b := n.page[n.low : int(n.low)+size]
+	n.low -= uint32(recordSize(len(key), len(head)+len(data)))
+	n.writeAt(n.low, key, head, data)
+	return n.low
+}
+
+// writeAt puts a record's bytes to where there is room for them.
+func (n *node[P]) writeAt(at uint32, key, head, data []byte) {
+	b := n.page[at:]
 	i := binary.PutUvarint(b, uint64(len(key)))
 	i += binary.PutUvarint(b[i:], uint64(len(head)+len(data)))
 	i += copy(b[i:], key)
 	i += copy(b[i:], head)
 	copy(b[i:], data)
-	return n.low
+}
+
+// rewrite puts other data into record i, which make it longer by so many bytes, for which
+// there must be room. The records that lie below it move.
+func (n *node[P]) rewrite(i, longer int, key, head, data []byte) {
+	at := binary.LittleEndian.Uint32(n.page[i*slotSize+8:])
+	copy(n.page[int(n.low)-longer:], n.page[n.low:at])
+	n.low -= uint32(longer)
+	slots := n.page[:int(n.n)*slotSize]
+	for ; len(slots) >= slotSize; slots = slots[slotSize:] {
+		if from := binary.LittleEndian.Uint32(slots[8:]); from <= at {
+			binary.LittleEndian.PutUint32(slots[8:], from-uint32(longer))
+		}
+	}
+	n.writeAt(at-uint32(longer), key, head, data)
 }
 
 // insert makes what was written at that place the record with index i. There must

@@ -18,6 +18,7 @@ type Ahead struct {
 
 	// Of the keys whose values are large collections, a member each; at says which of
 	// places is that of key i, -1 for none.
+	args    [AheadMost][][]byte
 	members [AheadMost][]byte
 	at      [AheadMost]int8
 	places  [AheadMost]dict.Probe[dict.None]
@@ -43,21 +44,50 @@ func (a *Ahead) Add(s *Space, db int, key []byte) int {
 // Warm fetches what the keys' use will look at.
 func (a *Ahead) Warm() { a.sum += dict.Warm(a.probes[:a.n]) }
 
-// AddMember takes the member that key i's command is about, by its arguments, once Warm
-// was called; for others than collections it does nothing. Where the collection is a small
-// one, it is fetched now. The bytes must stay as they are until Drop.
-func (a *Ahead) AddMember(s *Space, i int, args [][]byte) {
-	a.at[i] = -1
-	if len(args) < 3 {
-		return
+// AddMember takes the arguments of key i's command, which may be about a member of a
+// collection. Their bytes must stay as they are until Drop.
+func (a *Ahead) AddMember(i int, args [][]byte) { a.args[i] = args }
+
+// WarmMembers fetches what the commands will look at in collections, once Warm was called:
+// of a large one the member's place, of a small one all of it. From the key's record it is
+// a way of several pointers, so each step is made for all keys before the next one.
+func (a *Ahead) WarmMembers(s *Space) {
+	var objects [AheadMost]*object
+	for i := range a.n {
+		if len(a.args[i]) >= 3 {
+			objects[i] = a.probes[i].Ref(a.keys[i])
+		}
 	}
-	obj := a.probes[i].Ref(a.keys[i])
-	if obj == nil {
-		return
+	for _, obj := range objects[:a.n] {
+		if obj != nil {
+			a.sum += byte(obj.epoch)
+		}
 	}
+	var small [AheadMost][]byte
+	for i, obj := range objects[:a.n] {
+		if obj != nil {
+			small[i] = a.lies(s, i, obj)
+		}
+	}
+	const line = 64
+	for _, b := range small[:a.n] {
+		for at := 0; at < min(len(b), warmMost); at += line {
+			a.sum += b[at]
+		}
+	}
+	a.sum += dict.Warm(a.places[:a.placed])
+}
+
+// warmMost is how much of a small collection is fetched: those of all keys together stay
+// in the cache until they are needed.
+const warmMost = 4096
+
+// lies finds where key i's command will look in a collection: a large one's table is
+// taken to places, a small one's memory is returned.
+func (a *Ahead) lies(s *Space, i int, obj *object) (small []byte) {
+	args := a.args[i]
 	member := args[2]
 	var large *dict.Table[dict.None]
-	var small []byte
 	switch v := obj.value.(type) {
 	case SetValue:
 		large, small = v.Lies()
@@ -69,18 +99,13 @@ func (a *Ahead) AddMember(s *Space, i int, args [][]byte) {
 			member = args[3]
 		}
 	}
-	switch {
-	case large != nil:
+	if large != nil {
 		a.places[a.placed] = dict.Probe[dict.None]{Table: large, Pos: s.kit.Position(member)}
 		a.members[i], a.at[i] = member, int8(a.placed)
 		a.placed++
-	case len(small) > 0:
-		a.sum += small[0] + small[len(small)-1]
 	}
+	return small
 }
-
-// WarmMembers fetches what the members' use will look at.
-func (a *Ahead) WarmMembers() { a.sum += dict.Warm(a.places[:a.placed]) }
 
 // ExpectMember tells the collections that the member of key i is going to be changed; of
 // none if i is negative. Only who may write may call it.
@@ -96,6 +121,7 @@ func (a *Ahead) ExpectMember(s *Space, i int) {
 func (a *Ahead) Drop() {
 	clear(a.keys[:a.n])
 	clear(a.probes[:a.n])
+	clear(a.args[:a.n])
 	clear(a.members[:a.n])
 	clear(a.places[:a.placed])
 	a.n, a.placed = 0, 0
