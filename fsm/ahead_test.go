@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/raftkv/raftkv/fsm/entry"
@@ -17,7 +18,7 @@ func TestMembersAheadChangeNothing(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	line := func() string {
 		k, m := rnd.IntN(3), rnd.IntN(3000)
-		switch rnd.IntN(24) {
+		switch rnd.IntN(30) {
 		case 0, 1, 2, 3:
 			return fmt.Sprintf("SADD s%d m%d", k, m)
 		case 4, 5:
@@ -38,18 +39,26 @@ func TestMembersAheadChangeNothing(t *testing.T) {
 			return fmt.Sprintf("ZREM z%d m%d", k, m)
 		case 21:
 			return fmt.Sprintf("SMOVE s%d s%d m%d", k, (k+1)%3, m)
+		case 22, 23:
+			return fmt.Sprintf("%s l%d %0*d", []string{"LPUSH", "RPUSH"}[m%2], k, 1+rnd.IntN(100)*rnd.IntN(2), m)
+		case 24:
+			return fmt.Sprintf("%s l%d 3", []string{"LPOP", "RPOP"}[m%2], k)
+		case 25, 26:
+			return fmt.Sprintf("XADD x%d %d-* f %d", k, m/1000, m)
+		case 27:
+			return fmt.Sprintf("XTRIM x%d MAXLEN %d", k, m)
 		}
 		if rnd.IntN(400) > 0 {
 			return fmt.Sprintf("SISMEMBER s%d m%d", k, m)
 		}
-		return []string{"DEL s%d", "DEL h%d", "RENAME z%d z0", "COPY s%d s0 REPLACE", "SET h%d string"}[rnd.IntN(5)]
+		return []string{"DEL s%d", "DEL h%d", "RENAME z%d z0", "DEL l%d", "DEL x%d", "COPY l%d l0 REPLACE", "COPY s%d s0 REPLACE", "SET h%d string"}[rnd.IntN(8)]
 	}
 	largest := 0
 	for range 300 {
 		var lines []string
 		for range 100 {
 			l := line()
-			if len(l) > 0 && l[len(l)-1] == 'd' {
+			if strings.Contains(l, "%d") {
 				l = fmt.Sprintf(l, rnd.IntN(3))
 			}
 			lines = append(lines, l)
@@ -79,7 +88,7 @@ func TestMembersAheadChangeNothing(t *testing.T) {
 	if largest < 500 {
 		t.Errorf("the largest set had %d members", largest)
 	}
-	for _, l := range []string{"SMEMBERS s0", "SMEMBERS s1", "HGETALL h0", "HGETALL h1", "HGETALL h2", "ZRANGE z0 0 -1 WITHSCORES", "ZRANGE z1 0 -1 WITHSCORES"} {
+	for _, l := range []string{"SMEMBERS s0", "SMEMBERS s1", "HGETALL h0", "HGETALL h1", "HGETALL h2", "ZRANGE z0 0 -1 WITHSCORES", "ZRANGE z1 0 -1 WITHSCORES", "LRANGE l0 0 -1", "LRANGE l1 0 -1", "XRANGE x0 - +", "XRANGE x1 - +"} {
 		got, _ := together.read(0, l)
 		want, _ := alone.read(0, l)
 		if got != want {

@@ -59,9 +59,7 @@ func cmdPFAdd(t *keyspace.Txn, args Args, w *resp.Writer) error {
 		case hll.Dense(text.Piece(0)):
 			return addToDense(t, args, w)
 		}
-		const few = 16 // elements for which there is room without another allocation
-		room := text.Len() + hll.MaxSparseGrowth*min(len(args), few)
-		b = text.AppendTo(make([]byte, 0, room), 0, text.Len())
+		b = t.Hold(text)
 	}
 	changed := !ok
 	for _, element := range args[2:] {

@@ -31,11 +31,7 @@ var declAppend = Command{
 }
 
 func cmdAppend(t *keyspace.Txn, args Args, w *resp.Writer) error {
-	old, _, err := t.String(args[1])
-	if err != nil {
-		return err
-	}
-	n, err := t.WriteString(args[1], old.Len(), args[2])
+	n, err := t.AppendString(args[1], args[2])
 	if err != nil {
 		return err
 	}

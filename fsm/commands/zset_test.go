@@ -273,6 +273,8 @@ func TestSameAsRedisDoubles(t *testing.T) {
 		digits := strconv.FormatUint(rnd.Uint64(), 10) + strconv.FormatUint(rnd.Uint64(), 10)
 		cut := rnd.IntN(len(digits) + 1)
 		texts = append(texts,
+			digits[:1+rnd.IntN(20)],
+			strings.Repeat("0", rnd.IntN(15))+digits[:rnd.IntN(17)],
 			digits[:cut]+"."+digits[cut:],
 			fmt.Sprintf("%s.%se%d", digits[:1], digits[1:1+rnd.IntN(25)], rnd.IntN(700)-350),
 			fmt.Sprintf("0x%x.%xp%d", rnd.Uint64(), rnd.Uint64()>>(rnd.IntN(64)), rnd.IntN(2200)-1100))

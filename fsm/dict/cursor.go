@@ -1,6 +1,9 @@
 package dict
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Cursor is a writer's finger on one place of a table: where a record is, or where it
 // belongs. Seek puts it there; what is then read and written costs no second search.
@@ -117,9 +120,27 @@ func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
 	n := c.leaf
 	longer := recordSize(len(key), len(head)+len(data)) - n.sizeOf(c.i)
 	n.makeRoom(longer, (n.used()+longer)/8, &c.pages)
-	n.rewrite(c.i, longer, key, head, data)
+	n.writeAt(n.shift(c.i, longer), key, head, data)
 	n.setRef(c.i, ref)
 	n.trim(&c.pages)
+}
+
+// Append puts tail behind the data of the record at the cursor's place, and head in place
+// of as many bytes at their beginning; most times the others are not copied. key must be the record's own.
+// None of the three may be the table's own memory.
+func (c *Cursor[P]) Append(key, head, tail []byte) {
+	c.own()
+	n := c.leaf
+	old, ref := c.Data()
+	longer := recordSize(len(key), len(old)+len(tail)) - recordSize(len(key), len(old))
+	if n.n > 1 && n.used()+longer > fullPage { // the page has to be split
+		c.Put(key, head, slices.Concat(old[len(head):], tail), ref)
+		return
+	}
+	c.t.writes++
+	c.writes = c.t.writes
+	n.makeRoom(longer, (n.used()+longer)/8, &c.pages)
+	n.extend(c.i, longer, head, tail)
 }
 
 // SeekEnd puts the cursor to where (pos, key) belongs, behind all records of the

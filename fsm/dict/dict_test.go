@@ -205,7 +205,14 @@ func TestAgainstModel(t *testing.T) {
 				pos, key := p.pick(r)
 				grow := i/4000%2 == 0
 				checkSeek(t, &c, &tab, want, pos, key)
-				if r.Intn(10) < 7 == grow {
+				if i, found := want.find(pos, key); found && r.Intn(3) == 0 {
+					e := want[i]
+					head, tail := strings.Repeat("H", r.Intn(min(len(e.data), 20)+1)), randomData(r)
+					c.Append([]byte(key), []byte(head), []byte(tail))
+					e.data = head + e.data[len(head):] + tail
+					want.put(e)
+					checkSeek(t, &c, &tab, want, pos, key)
+				} else if r.Intn(10) < 7 == grow {
 					e := entry{pos, key, randomData(r), nil}
 					if r.Intn(4) == 0 {
 						e.ref = new(int)
@@ -775,7 +782,19 @@ func FuzzTable(f *testing.F) {
 					put(&tab, pos, e.key, data)
 					want.put(e)
 				}
-			case 4, 5, 6:
+			case 4:
+				for i := range int(ops[0] / 4) {
+					k := key + string(rune(i))
+					at, found := want.find(pos, k)
+					if !found {
+						continue
+					}
+					var c Cursor[int]
+					c.Seek(&tab, pos, []byte(k), nil)
+					c.Append([]byte(k), nil, []byte(data))
+					want[at].data += data
+				}
+			case 5, 6:
 				for i := range int(ops[0] / 4) {
 					remove(&tab, pos, key+string(rune(i)))
 					want.delete(pos, key+string(rune(i)))

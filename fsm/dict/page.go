@@ -171,12 +171,12 @@ func (n *node[P]) pack(page []byte, src *node[P], from, to int) {
 // returns where they begin.
 func (n *node[P]) write(key, head, data []byte) uint32 {
 	n.low -= uint32(recordSize(len(key), len(head)+len(data)))
-	n.writeAt(n.low, key, head, data)
+	n.writeAt(int(n.low), key, head, data)
 	return n.low
 }
 
 // writeAt puts a record's bytes to where there is room for them.
-func (n *node[P]) writeAt(at uint32, key, head, data []byte) {
+func (n *node[P]) writeAt(at int, key, head, data []byte) {
 	b := n.page[at:]
 	i := binary.PutUvarint(b, uint64(len(key)))
 	i += binary.PutUvarint(b[i:], uint64(len(head)+len(data)))
@@ -185,19 +185,32 @@ func (n *node[P]) writeAt(at uint32, key, head, data []byte) {
 	copy(b[i:], data)
 }
 
-// rewrite puts other data into record i, which make it longer by so many bytes, for which
-// there must be room. The records that lie below it move.
-func (n *node[P]) rewrite(i, longer int, key, head, data []byte) {
-	at := binary.LittleEndian.Uint32(n.page[i*slotSize+8:])
-	copy(n.page[int(n.low)-longer:], n.page[n.low:at])
+// shift moves the records that lie below record i, and its beginning, so that it has so
+// many bytes more, for which there must be room. It returns where the record begins now.
+func (n *node[P]) shift(i, longer int) (at int) {
+	old := binary.LittleEndian.Uint32(n.page[i*slotSize+8:])
+	copy(n.page[int(n.low)-longer:], n.page[n.low:old])
 	n.low -= uint32(longer)
 	slots := n.page[:int(n.n)*slotSize]
 	for ; len(slots) >= slotSize; slots = slots[slotSize:] {
-		if from := binary.LittleEndian.Uint32(slots[8:]); from <= at {
+		if from := binary.LittleEndian.Uint32(slots[8:]); from <= old {
 			binary.LittleEndian.PutUint32(slots[8:], from-uint32(longer))
 		}
 	}
-	n.writeAt(at-uint32(longer), key, head, data)
+	return int(old) - longer
+}
+
+// extend puts tail behind record i's data, and head in place of what they begin with. The
+// record gets longer by so many bytes, for which there must be room.
+func (n *node[P]) extend(i, longer int, head, tail []byte) {
+	h, k, d := lengths(n.raw(i))
+	at := n.shift(i, longer)
+	b := n.page[at : at+longer+h+k+d]
+	data := h + k + longer - len(tail) // where they begin now
+	copy(b[data-k:], b[longer+h:])     // the key, too
+	copy(b[data:], head)
+	copy(b[data+d:], tail)
+	binary.PutUvarint(b[binary.PutUvarint(b, uint64(k)):], uint64(d+len(tail)))
 }
 
 // insert makes what was written at that place the record with index i. There must

@@ -110,22 +110,11 @@ func (from *place) setSparse(b []byte, register int, rank uint8, sparseMax int) 
 	if rank > MaxSparseRank {
 		return promote(b, register, rank)
 	}
-	here := place{max(from.at, header), from.first}
-	before := here // the run before, if there is one
-	var r run
-	for ok := true; ; {
-		if here.at >= len(b) {
-			return nil, false, ErrCorrupt
-		}
-		if r, ok = runAt(b, here.at); !ok {
-			return nil, false, ErrCorrupt
-		}
-		if register < here.first+r.length {
-			break
-		}
-		*from, before = before, here // so from is two runs before the one that is changed
-		here = place{here.at + r.size, here.first + r.length}
+	here, before, ok := from.seek(b, register)
+	if !ok {
+		return nil, false, ErrCorrupt
 	}
+	r, _ := runAt(b, here.at)
 	if r.rank >= rank {
 		return b, false, nil
 	}
@@ -138,6 +127,32 @@ func (from *place) setSparse(b []byte, register int, rank uint8, sparseMax int) 
 	}
 	b = slices.Replace(b, here.at, here.at+r.size, split...)
 	return mergeRuns(b, before.at), true, nil
+}
+
+// seek finds the run in which a register lies, and the one before it, if that is not
+// before from. It moves from to two runs before. ok is false where there is no such run.
+func (from *place) seek(b []byte, register int) (here, before place, ok bool) {
+	here = place{max(from.at, header), from.first}
+	before = here
+	for here.at < len(b) {
+		next := place{here.at + 1, here.first + 1}
+		switch c := b[here.at]; {
+		case c&value != 0:
+			next.first += int(c & 3)
+		case c&longZeros == 0:
+			next.first += int(c)
+		case next.at < len(b):
+			next.first += int(c&63)<<8 + int(b[next.at])
+			next.at++
+		default:
+			return here, before, false
+		}
+		if register < next.first {
+			return here, before, true
+		}
+		*from, before, here = before, here, next
+	}
+	return here, before, false
 }
 
 // mergeRuns joins neighbours of the same rank, as far as Redis looks.

@@ -1,6 +1,10 @@
 package keyspace
 
-import "github.com/raftkv/raftkv/fsm/dict"
+import (
+	"math"
+
+	"github.com/raftkv/raftkv/fsm/dict"
+)
 
 // AheadMost is how many keys an Ahead takes: enough to wait for memory
 // side by side, and so few that what was fetched is still there when it is needed.
@@ -16,8 +20,8 @@ type Ahead struct {
 	probes [AheadMost]dict.Probe[object]
 	sum    byte
 
-	// Of the keys whose values are large collections, a member each; at says which of
-	// places is that of key i, -1 for none.
+	// What the keys' commands are about: of large collections a member each, whose place
+	// is that with the number at.
 	args    [AheadMost][][]byte
 	members [AheadMost][]byte
 	at      [AheadMost]int8
@@ -49,7 +53,8 @@ func (a *Ahead) Warm() { a.sum += dict.Warm(a.probes[:a.n]) }
 func (a *Ahead) AddMember(i int, args [][]byte) { a.args[i] = args }
 
 // WarmMembers fetches what the commands will look at in collections, once Warm was called:
-// of a large one the member's place, of a small one all of it. From the key's record it is
+// of a large one the member's place, of a small one all of it, of a list both ends, of a
+// stream the last one. From the key's record it is
 // a way of several pointers, so each step is made for all keys before the next one.
 func (a *Ahead) WarmMembers(s *Space) {
 	var objects [AheadMost]*object
@@ -63,16 +68,18 @@ func (a *Ahead) WarmMembers(s *Space) {
 			a.sum += byte(obj.epoch)
 		}
 	}
-	var small [AheadMost][]byte
+	var small [AheadMost][2][]byte
 	for i, obj := range objects[:a.n] {
 		if obj != nil {
 			small[i] = a.lies(s, i, obj)
 		}
 	}
 	const line = 64
-	for _, b := range small[:a.n] {
-		for at := 0; at < min(len(b), warmMost); at += line {
-			a.sum += b[at]
+	for i := range small[:a.n] {
+		for _, b := range small[i] {
+			for at := 0; at < min(len(b), warmMost); at += line {
+				a.sum += b[at]
+			}
 		}
 	}
 	a.sum += dict.Warm(a.places[:a.placed])
@@ -82,29 +89,38 @@ func (a *Ahead) WarmMembers(s *Space) {
 // in the cache until they are needed.
 const warmMost = 4096
 
-// lies finds where key i's command will look in a collection: a large one's table is
-// taken to places, a small one's memory is returned.
-func (a *Ahead) lies(s *Space, i int, obj *object) (small []byte) {
+// lies finds where key i's command will look in a collection: the place in a table is
+// taken to places, other memory is returned.
+func (a *Ahead) lies(s *Space, i int, obj *object) (memory [2][]byte) {
 	args := a.args[i]
 	member := args[2]
 	var large *dict.Table[dict.None]
 	switch v := obj.value.(type) {
 	case SetValue:
-		large, small = v.Lies()
+		large, memory[0] = v.Lies()
 	case HashValue:
-		large, small = v.Lies()
+		large, memory[0] = v.Lies()
 	case ZSetValue:
-		large, small = v.Lies()
+		large, memory[0] = v.Lies()
 		if len(args) == 4 { // score and member
 			member = args[3]
 		}
+	case ListValue:
+		memory[0], memory[1] = v.Ends()
+	case StreamValue:
+		a.place(dict.Probe[dict.None]{Table: v.Entries(), Pos: math.MaxUint64})
 	}
 	if large != nil {
-		a.places[a.placed] = dict.Probe[dict.None]{Table: large, Pos: s.kit.Position(member)}
-		a.members[i], a.at[i] = member, int8(a.placed)
-		a.placed++
+		a.members[i], a.at[i] = member, a.place(dict.Probe[dict.None]{Table: large, Pos: s.kit.Position(member)})
 	}
-	return small
+	return memory
+}
+
+// place takes a place in a collection, and returns its number.
+func (a *Ahead) place(p dict.Probe[dict.None]) int8 {
+	a.places[a.placed] = p
+	a.placed++
+	return int8(a.placed - 1)
 }
 
 // ExpectMember tells the collections that the member of key i is going to be changed; of

@@ -305,6 +305,15 @@ func (d *database) put(at place, key []byte, c content) (oldEnd int64, replaced 
 	return before.end(), replaced
 }
 
+// extend puts more bytes behind a short string that is stored, at whose key the cursor is,
+// and leaves its expiry time.
+func (d *database) extend(key []byte, m meta, more []byte) {
+	var h head
+	old, _ := d.at.Data()
+	d.bytes += int64(sizeOf(len(key), len(old)+len(more), nil) - sizeOf(len(key), len(old), nil))
+	d.at.Append(key, h.set(m), more)
+}
+
 // reschedule keeps the indexes by time, and what is counted of them.
 func (d *database) reschedule(key []byte, from, to meta) {
 	if a, b := from.end(), to.end(); a != b {

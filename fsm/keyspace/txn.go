@@ -182,6 +182,30 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 	return n, nil
 }
 
+// AppendString puts data behind a string, as WriteString does.
+func (t *Txn) AppendString(key, data []byte) (n int, err error) {
+	e, exists := t.Get(key)
+	old, isText := Text{}, true
+	if exists {
+		old, isText = e.Text()
+	}
+	n = old.Len() + len(data)
+	if !exists || !isText || old.long != nil || n > InlineMax {
+		return t.WriteString(key, old.Len(), data)
+	}
+	t.data().extend(key, meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}, data)
+	return n, nil
+}
+
+// Hold returns a copy of a string that is about to change. It is good until the key was
+// stored, and a change of it leaves the string as it is.
+func (t *Txn) Hold(text Text) []byte {
+	if text.long != nil {
+		return text.AppendTo(nil, 0, text.Len())
+	}
+	return t.space.hold(text.short)
+}
+
 // Delete removes a key and says whether it existed.
 func (t *Txn) Delete(key []byte) bool {
 	if !t.Exists(key) {

@@ -29,6 +29,16 @@ func (l *List) Size() int {
 // Cost is the most that an element of n bytes adds to Size.
 func Cost(n int) int { return n + n/8 + 74 }
 
+// Ends is the memory at both ends of a short list, for who wants to look at it ahead.
+func (l *List) Ends() (front, back []byte) {
+	p := &l.root.page
+	if l.root.in != nil || p.large {
+		return nil, nil
+	}
+	const line = 64
+	return p.buf[p.lo:min(p.lo+line, p.hi)], p.buf[max(p.lo, p.hi-line):p.hi]
+}
+
 // At returns element i.
 func (l *List) At(i int) []byte {
 	n, at := l.leaf(i, false)

@@ -54,6 +54,9 @@ func (s *Stream) Size() int { return EmptySize + s.bytes }
 // EmptySize is the Size of a stream without anything.
 const EmptySize = 600
 
+// Entries is the table to whose end entries go, for who wants to look at it ahead.
+func (s *Stream) Entries() *dict.Table[dict.None] { return s.entries }
+
 // Last is the highest ID that an entry ever had, or what SetLast made of it.
 func (s *Stream) Last() ID { return s.last }
 
