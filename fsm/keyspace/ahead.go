@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/raftkv/raftkv/fsm/dict"
@@ -41,7 +42,13 @@ func (a *Ahead) Add(s *Space, db int, key []byte) int {
 	i := a.n
 	a.n++
 	a.keys[i] = key
-	a.probes[i] = dict.Probe[object]{Table: s.dbs[db].keys, Pos: s.position(key)}
+	p := &a.probes[i]
+	p.Table = s.dbs[db].keys
+	if i > 0 && bytes.Equal(key, a.keys[i-1]) { // many commands for one collection
+		p.Pos = a.probes[i-1].Pos
+	} else {
+		p.Pos = s.position(key)
+	}
 	return i
 }
 
