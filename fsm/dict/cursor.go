@@ -126,8 +126,8 @@ func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
 }
 
 // Append puts tail behind the data of the record at the cursor's place, and head in place
-// of as many bytes at their beginning; most times the others are not copied. key must be the record's own.
-// None of the three may be the table's own memory.
+// of as many bytes at their beginning, without a copy of the others unless its page is
+// full. key must equal the record's. None of the three may be the table's own memory.
 func (c *Cursor[P]) Append(key, head, tail []byte) {
 	c.own()
 	n := c.leaf

@@ -61,8 +61,8 @@ func (a *Ahead) AddMember(i int, args [][]byte) { a.args[i] = args }
 
 // WarmMembers fetches what the commands will look at in collections, once Warm was called:
 // of a large one the member's place, of a small one all of it, of a list both ends, of a
-// stream the last one. From the key's record it is
-// a way of several pointers, so each step is made for all keys before the next one.
+// stream the last one. The way there from the key's record is one of several pointers, so
+// each step is made for all keys before the next one.
 func (a *Ahead) WarmMembers(s *Space) {
 	var objects [AheadMost]*object
 	for i := range a.n {
@@ -96,8 +96,8 @@ func (a *Ahead) WarmMembers(s *Space) {
 // in the cache until they are needed.
 const warmMost = 4096
 
-// lies finds where key i's command will look in a collection: the place in a table is
-// taken to places, other memory is returned.
+// lies finds where key i's command will look in a collection: it takes the place in a
+// table, and returns other memory.
 func (a *Ahead) lies(s *Space, i int, obj *object) (memory [2][]byte) {
 	args := a.args[i]
 	member := args[2]
