@@ -145,9 +145,26 @@ func (n *node[P]) makeRoom(need, spare int, pages *pool) {
 		n.pack(n.page, &old, 0, int(n.n))
 	} else {
 		old := *n
-		n.pack(pages.page(total+spare, total), &old, 0, int(n.n))
+		page := pages.page(total+spare, total)
+		if n.dead == 0 {
+			n.move(page)
+		} else {
+			n.pack(page, &old, 0, int(n.n))
+		}
 		pages.keep(old.page)
 	}
+}
+
+// move puts all that is in a page without holes into a larger one.
+func (n *node[P]) move(page []byte) {
+	longer := len(page) - len(n.page)
+	slots := page[:copy(page, n.page[:int(n.n)*slotSize])]
+	copy(page[int(n.low)+longer:], n.page[n.low:])
+	for ; len(slots) >= slotSize; slots = slots[slotSize:] {
+		at := slots[8:slotSize]
+		binary.LittleEndian.PutUint32(at, binary.LittleEndian.Uint32(at)+uint32(longer))
+	}
+	n.page, n.low = page, n.low+uint32(longer)
 }
 
 // pack fills a page with the records [from, to) of src and makes it n's. refs are

@@ -28,7 +28,9 @@ func Warm[P any](probes []Probe[P]) (sum byte) {
 		for i := range probes {
 			p := &probes[i]
 			if in := p.node.in; in != nil {
-				p.node = &in.kids[in.child(p.Pos, nil, &p.span)]
+				k := in.child(p.Pos, nil, &p.span)
+				p.node = &in.kids[k]
+				sum += byte(in.counts[k]) // which an insert changes
 				deeper = true
 			}
 		}
@@ -45,6 +47,7 @@ func Warm[P any](probes []Probe[P]) (sum byte) {
 		}
 		record := p.node.raw(p.i)
 		sum += record[0] + record[min(line, len(record)-1)] + record[min(2*line, len(record)-1)]
+		sum += p.node.page[p.node.low-1] // where a new one would go
 	}
 	return sum
 }
