@@ -216,10 +216,10 @@ func runFieldOps(t *keyspace.Txn, key []byte, ops []fieldOp, w *resp.Writer) err
 		if _, err := t.WriteString(key, size-1, []byte{0}); err != nil {
 			return err
 		}
+		text, _, _ = t.String(key)
 	}
 	w.Array(len(ops))
-	for _, op := range ops {
-		text, _, _ := t.String(key)
+	for i, op := range ops {
 		old := op.get(text)
 		if op.name == 'G' {
 			w.Int(old)
@@ -241,6 +241,9 @@ func runFieldOps(t *keyspace.Txn, key []byte, ops []fieldOp, w *resp.Writer) err
 			op.field.Put(b[:], int(op.offset%8), value)
 			if _, err := t.WriteString(key, int(op.offset/8), b[:n]); err != nil {
 				return err
+			}
+			if i < len(ops)-1 {
+				text, _, _ = t.String(key)
 			}
 		}
 	}

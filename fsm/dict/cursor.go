@@ -143,6 +143,17 @@ func (c *Cursor[P]) Append(key, head, tail []byte) {
 	n.extend(c.i, longer, head, tail)
 }
 
+// Patch puts other bytes into the data of the record at the cursor's place: head at their
+// beginning, and part at an offset.
+func (c *Cursor[P]) Patch(head []byte, at int, part []byte) {
+	c.own()
+	c.t.writes++
+	c.writes = c.t.writes
+	data, _ := c.Data()
+	copy(data, head)
+	copy(data[at:], part)
+}
+
 // SeekEnd puts the cursor to where (pos, key) belongs, behind all records of the
 // table, and says whether it belongs there: if not, the cursor is of no use. With Put
 // it is the fast way to build a table from records that come in order.

@@ -208,8 +208,16 @@ func TestAgainstModel(t *testing.T) {
 				if i, found := want.find(pos, key); found && r.Intn(3) == 0 {
 					e := want[i]
 					head, tail := strings.Repeat("H", r.Intn(min(len(e.data), 20)+1)), randomData(r)
-					c.Append([]byte(key), []byte(head), []byte(tail))
-					e.data = head + e.data[len(head):] + tail
+					if r.Intn(2) == 0 {
+						c.Append([]byte(key), []byte(head), []byte(tail))
+						e.data = head + e.data[len(head):] + tail
+					} else {
+						at := r.Intn(len(e.data) + 1)
+						part := strings.Repeat("P", r.Intn(len(e.data)-at+1))
+						c.Patch([]byte(head), at, []byte(part))
+						e.data = head + e.data[len(head):]
+						e.data = e.data[:at] + part + e.data[at+len(part):]
+					}
 					want.put(e)
 					checkSeek(t, &c, &tab, want, pos, key)
 				} else if r.Intn(10) < 7 == grow {

@@ -173,6 +173,10 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 		r := newRope(old.short)
 		r.write(offset, data)
 		t.store(key, nil, t.newObject(r), e.ExpireAt())
+	case exists && n == old.Len():
+		var h head
+		b := h.set(meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()})
+		t.data().at.Patch(b, len(b)+offset, data)
 	default:
 		buf := t.space.hold(old.short)
 		buf = append(buf, make([]byte, n-len(buf))...)
