@@ -127,7 +127,8 @@ func (c *Cursor[P]) replace(key, head, data []byte, ref *P) {
 
 // Append puts tail behind the data of the record at the cursor's place, and head in place
 // of as many bytes at their beginning, without a copy of the others unless its page is
-// full. key must equal the record's. None of the three may be the table's own memory.
+// full. There must be a record, with key as its key and data no shorter than head. None of
+// the three may be the table's own memory.
 func (c *Cursor[P]) Append(key, head, tail []byte) {
 	c.own()
 	n := c.leaf
@@ -144,7 +145,8 @@ func (c *Cursor[P]) Append(key, head, tail []byte) {
 }
 
 // Patch puts other bytes into the data of the record at the cursor's place: head at their
-// beginning, and part at an offset.
+// beginning, and part at an offset. There must be a record, and both must lie in its data;
+// neither may be the table's own memory.
 func (c *Cursor[P]) Patch(head []byte, at int, part []byte) {
 	c.own()
 	c.t.writes++

@@ -181,8 +181,8 @@ var pickers = []struct {
 // randomData is of any length, now and then one that no page shares.
 func randomData(r *rand.Rand) string {
 	n := []int{0, 8, 8, 64, 64, 64, r.Intn(130), r.Intn(300), r.Intn(3000)}[r.Intn(9)]
-	if r.Intn(300) == 0 {
-		n = 2*maxPage + r.Intn(3*maxPage)
+	if r.Intn(100) == 0 {
+		n = maxPage/2 + r.Intn(4*maxPage)
 	}
 	return strings.Repeat(string(rune('a'+r.Intn(26))), n)
 }
@@ -769,6 +769,16 @@ func TestAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("a replacing Put allocates %v times", n)
 	}
+}
+
+// A record that made its page larger than maxPage gives that back when it shrinks, so that
+// such a page is never shared.
+func TestLargePageShrinks(t *testing.T) {
+	var tab Table[int]
+	put(&tab, 1, "k", strings.Repeat("x", maxPage+100))
+	put(&tab, 1, "k", strings.Repeat("x", 3000))
+	put(&tab, 2, "l", "y")
+	checkLeaf(t, &tab.root)
 }
 
 func FuzzTable(f *testing.F) {

@@ -11,14 +11,14 @@ import (
 // record, in order: position (8 bytes) and where the record begins (4), little-endian.
 // From its end downwards, in any order, it has the records: the lengths of key and
 // data as varints, the key, the data. What lies between is free, and so are the bytes
-// of records that were replaced or deleted ("dead"), once the page is packed anew.
+// of records that were taken out ("dead"), once the page is packed anew.
 const (
 	slotSize = 12
 	// maxPage is how large a page becomes before it is split; only that of a single
 	// record may be larger. DESIGN.md has other sizes' costs.
 	maxPage = 4096
-	// fullPage is how much of it inserts fill: one filled to the brim would be packed
-	// anew for every record whose length changes.
+	// fullPage is how much of it inserts fill: one filled to the brim would be split by
+	// the next record that gets longer.
 	fullPage = maxPage - maxPage/16
 	// A page of less than minPage in use is merged with a neighbour where both
 	// together use at most mergePage: with room left, so that inserts and deletes in
@@ -284,10 +284,11 @@ func (n *node[P]) remove(i int) {
 	}
 }
 
-// trim gives memory back where less than half of the page is used.
+// trim gives memory back where less than half of the page is used, and all beyond maxPage
+// once that is enough.
 func (n *node[P]) trim(pages *pool) {
 	const small = 256 // not worth the work
-	if used := n.used(); len(n.page) > small && used < len(n.page)/2 {
+	if used := n.used(); len(n.page) > small && used < len(n.page)/2 || len(n.page) > maxPage && used <= maxPage {
 		old := *n
 		n.packFrom(&old, 0, int(n.n), pages)
 	}

@@ -60,8 +60,8 @@ func (a *Ahead) Warm() { a.sum += dict.Warm(a.probes[:a.n]) }
 func (a *Ahead) AddMember(i int, args [][]byte) { a.args[i] = args }
 
 // WarmMembers fetches what the commands will look at in collections, once Warm was called:
-// of a large one the member's place, of a small one all of it, of a list both ends, of a
-// stream the last one. The way there from the key's record is one of several pointers, so
+// of a large one the member's place, of a small one the first warmMost bytes, of a short
+// list both ends, of a stream the last one. The way there from the key's record is one of several pointers, so
 // each step is made for all keys before the next one.
 func (a *Ahead) WarmMembers(s *Space) {
 	var objects [AheadMost]*object
@@ -109,8 +109,8 @@ func (a *Ahead) lies(s *Space, i int, obj *object) (memory [2][]byte) {
 		large, memory[0] = v.Lies()
 	case ZSetValue:
 		large, memory[0] = v.Lies()
-		if len(args) == 4 { // score and member
-			member = args[3]
+		if n := len(args); n == 4 || n == 5 { // behind a score, or a longitude and a latitude
+			member = args[n-1]
 		}
 	case ListValue:
 		memory[0], memory[1] = v.Ends()

@@ -40,7 +40,7 @@ const (
 )
 
 // InlineMax is the length in bytes of the longest string that lives in its entry. A change of an inline
-// string copies it, so this also bounds what such a change costs.
+// string moves what lies in its page, or copies it, so this also bounds what that costs.
 const InlineMax = 4096
 
 // meta is what an entry says of its key beside the value.

@@ -305,8 +305,8 @@ func (d *database) put(at place, key []byte, c content) (oldEnd int64, replaced 
 	return before.end(), replaced
 }
 
-// extend puts more bytes behind a short string that is stored, at whose key the cursor is,
-// and leaves its expiry time.
+// extend puts more bytes behind a short string that is stored, at whose key the cursor is.
+// m must have the expiry time that it has.
 func (d *database) extend(key []byte, m meta, more []byte) {
 	var h head
 	old, _ := d.at.Data()

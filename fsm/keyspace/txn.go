@@ -201,8 +201,8 @@ func (t *Txn) AppendString(key, data []byte) (n int, err error) {
 	return n, nil
 }
 
-// Hold returns a copy of a string that is about to change. It is good until the key was
-// stored, and a change of it leaves the string as it is.
+// Hold returns a copy of a string that is about to change, for whoever makes the new one
+// of it. It is good until the next Hold, or until any key was changed.
 func (t *Txn) Hold(text Text) []byte {
 	if text.long != nil {
 		return text.AppendTo(nil, 0, text.Len())
