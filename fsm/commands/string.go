@@ -31,7 +31,7 @@ var declAppend = Command{
 }
 
 func cmdAppend(t *keyspace.Txn, args Args, w *resp.Writer) error {
-	n, err := t.AppendString(args[1], args[2])
+	n, err := t.WriteString(args[1], keyspace.AtEnd, args[2])
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package keyspace
 import (
 	"bytes"
 	"math"
+	"strings"
 
 	"github.com/raftkv/raftkv/fsm/dict"
 )
@@ -61,12 +62,12 @@ func (a *Ahead) AddMember(i int, args [][]byte) { a.args[i] = args }
 
 // WarmMembers fetches what the commands will look at in collections, once Warm was called:
 // of a large one the member's place, of a small one the first warmMost bytes, of a short
-// list both ends, of a stream the last one. The way there from the key's record is one of several pointers, so
-// each step is made for all keys before the next one.
+// list both ends, of a stream the last one. The way there from the key's record is one of
+// several pointers, so each step is made for all keys before the next one.
 func (a *Ahead) WarmMembers(s *Space) {
 	var objects [AheadMost]*object
 	for i := range a.n {
-		if len(a.args[i]) >= 3 {
+		if ofCollections(a.args[i]) {
 			objects[i] = a.probes[i].Ref(a.keys[i])
 		}
 	}
@@ -75,21 +76,27 @@ func (a *Ahead) WarmMembers(s *Space) {
 			a.sum += byte(obj.epoch)
 		}
 	}
-	var small [AheadMost][2][]byte
+	var memory [AheadMost][2][]byte
 	for i, obj := range objects[:a.n] {
 		if obj != nil {
-			small[i] = a.lies(s, i, obj)
+			memory[i] = a.lies(s, i, obj)
 		}
 	}
 	const line = 64
-	for i := range small[:a.n] {
-		for _, b := range small[i] {
+	for i := range memory[:a.n] {
+		for _, b := range memory[i] {
 			for at := 0; at < min(len(b), warmMost); at += line {
 				a.sum += b[at]
 			}
 		}
 	}
 	a.sum += dict.Warm(a.places[:a.placed])
+}
+
+// ofCollections says of a command with a third word, by the first letter of its name,
+// whether it probably looks into a collection: EXPIRE, COPY or DEL do not.
+func ofCollections(args [][]byte) bool {
+	return len(args) > 2 && len(args[0]) > 0 && strings.IndexByte("ghlrsxz", args[0][0]|0x20) >= 0
 }
 
 // warmMost is how much of a small collection is fetched: those of all keys together stay

@@ -314,6 +314,13 @@ func (d *database) extend(key []byte, m meta, more []byte) {
 	d.at.Append(key, h.set(m), more)
 }
 
+// patch puts other bytes into such a string, at an offset. m is as for extend.
+func (d *database) patch(m meta, offset int, part []byte) {
+	var h head
+	b := h.set(m)
+	d.at.Patch(b, len(b)+offset, part)
+}
+
 // reschedule keeps the indexes by time, and what is counted of them.
 func (d *database) reschedule(key []byte, from, to meta) {
 	if a, b := from.end(), to.end(); a != b {

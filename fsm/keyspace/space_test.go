@@ -182,12 +182,11 @@ func writeModel(t *testing.T, rnd *rand.Rand, tx *Txn, k []byte, old modelValue)
 		text = append(text, make([]byte, need-len(text))...)
 	}
 	copy(text[offset:], data)
-	n, err := 0, error(nil)
-	if offset == len(old.text) {
-		n, err = tx.AppendString(k, []byte(data))
-	} else {
-		n, err = tx.WriteString(k, offset, []byte(data))
+	at := offset
+	if offset == len(old.text) && rnd.IntN(2) == 0 {
+		at = AtEnd
 	}
+	n, err := tx.WriteString(k, at, []byte(data))
 	if n != len(text) || err != nil {
 		t.Fatalf("writing at %d of %d = %d, %v; want %d", offset, len(old.text), n, err, len(text))
 	}
@@ -242,7 +241,7 @@ func TestVersions(t *testing.T) {
 		{"written again", set, set, true},
 		{"deleted", set, func(s *Space) { s.Txn(0, now, 0).Delete(key) }, true},
 		{"deleted and written", set, func(s *Space) { s.Txn(0, now, 0).Delete(key); set(s) }, true},
-		{"appended", set, func(s *Space) { _, _ = s.Txn(0, now, 0).AppendString(key, []byte("x")) }, true},
+		{"appended", set, func(s *Space) { _, _ = s.Txn(0, now, 0).WriteString(key, AtEnd, []byte("x")) }, true},
 		{"written into", set, func(s *Space) { _, _ = s.Txn(0, now, 0).WriteString(key, 0, []byte("x")) }, true},
 		{"expiry set", set, func(s *Space) { s.Txn(0, now, 0).SetExpiry(key, now+9) }, true},
 		{"overwritten by rename", set, func(s *Space) {

@@ -148,8 +148,11 @@ func (t *Txn) recount(key []byte, e Entry, version uint64) {
 	t.data().put(t.place(key), key, content{m, nil, e.obj})
 }
 
-// WriteString puts data into a string at an offset; zeros fill a gap before it. An
-// absent key counts as the empty string. It returns the string's new length. The
+// AtEnd is the offset behind all that a string has.
+const AtEnd = -1
+
+// WriteString puts data into a string at an offset, which may be AtEnd; zeros fill a gap
+// before it. An absent key counts as the empty string. It returns the string's new length. The
 // expiry time stays. The work grows with the length of data, not of the string.
 func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error) {
 	e, exists := t.Get(key)
@@ -159,6 +162,9 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 	}
 	if !isText {
 		return 0, resp.ErrWrongType
+	}
+	if offset == AtEnd {
+		offset = old.Len()
 	}
 	if offset > MaxString || offset+len(data) > MaxString {
 		return 0, resp.ErrStringTooLong
@@ -173,31 +179,16 @@ func (t *Txn) WriteString(key []byte, offset int, data []byte) (n int, err error
 		r := newRope(old.short)
 		r.write(offset, data)
 		t.store(key, nil, t.newObject(r), e.ExpireAt())
+	case exists && offset == old.Len():
+		t.data().extend(key, meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}, data)
 	case exists && n == old.Len():
-		var h head
-		b := h.set(meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()})
-		t.data().at.Patch(b, len(b)+offset, data)
+		t.data().patch(meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}, offset, data)
 	default:
 		buf := t.space.hold(old.short)
 		buf = append(buf, make([]byte, n-len(buf))...)
 		copy(buf[offset:], data)
 		t.store(key, buf, nil, e.ExpireAt())
 	}
-	return n, nil
-}
-
-// AppendString puts data behind a string, as WriteString does.
-func (t *Txn) AppendString(key, data []byte) (n int, err error) {
-	e, exists := t.Get(key)
-	old, isText := Text{}, true
-	if exists {
-		old, isText = e.Text()
-	}
-	n = old.Len() + len(data)
-	if !exists || !isText || old.long != nil || n > InlineMax {
-		return t.WriteString(key, old.Len(), data)
-	}
-	t.data().extend(key, meta{version: t.space.nextVersion(), expireAt: e.ExpireAt()}, data)
 	return n, nil
 }
 
