@@ -166,8 +166,7 @@ func (n *Node) openTerm(r *raftNode, term uint64) {
 		}
 		b.Version = n.batchVersion(b.Proposals)
 		n.opening.Store(b.ID)
-		f := r.Apply(entry.Append(nil, &b), adminWait)
-		if f.Error() == nil {
+		if r.ask(func() raft.Future { return r.Apply(entry.Append(nil, &b), adminWait) }) == nil {
 			return
 		}
 		pause(n.ctx, retryPause)

@@ -188,8 +188,10 @@ func (n *Node) addLearner(ctx context.Context, r admission) error {
 		return err
 	}
 	if at < 0 {
-		f := n.raft.Load().AddNonvoter(raft.ServerID(m.ID), raft.ServerAddress(m.ID), 0, adminWait)
-		if err := membershipError(f.Error()); err != nil {
+		library := n.raft.Load()
+		if err := membershipError(library.ask(func() raft.Future {
+			return library.AddNonvoter(raft.ServerID(m.ID), raft.ServerAddress(m.ID), 0, adminWait)
+		})); err != nil {
 			return err
 		}
 		n.log.Info("node added as learner", "node", m.ID, "raft", m.Raft)
@@ -343,7 +345,8 @@ func (n *Node) promote(id raft.ServerID) {
 		if s.ID != id || !n.promotable(s) {
 			continue
 		}
-		if err := n.raft.Load().AddVoter(s.ID, s.Address, 0, adminWait).Error(); err != nil {
+		r := n.raft.Load()
+		if err := r.ask(func() raft.Future { return r.AddVoter(s.ID, s.Address, 0, adminWait) }); err != nil {
 			n.log.Warn("learner not made a voter", "node", id, "error", err)
 			return
 		}
@@ -422,7 +425,8 @@ func (n *Node) takeOut(ctx context.Context, id string) error {
 	if err := n.mayChange(); err != nil {
 		return err
 	}
-	if err := membershipError(n.raft.Load().RemoveServer(raft.ServerID(id), 0, adminWait).Error()); err != nil {
+	r := n.raft.Load()
+	if err := membershipError(r.ask(func() raft.Future { return r.RemoveServer(raft.ServerID(id), 0, adminWait) })); err != nil {
 		return err
 	}
 	n.log.Info("node removed", "node", id)
@@ -502,7 +506,9 @@ func (n *Node) transferLeadership(ctx context.Context, id string) error {
 		pause(ctx, time.Millisecond)
 	}
 	r := n.raft.Load()
-	if err := r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error(); err != nil {
+	if err := r.ask(func() raft.Future {
+		return r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id))
+	}); err != nil {
 		return refusedf("leadership not transferred: %v", err)
 	}
 	wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)

@@ -147,13 +147,39 @@ type raftNode struct {
 	votes *logstore.Vote
 	snaps *logstore.Snapshots
 
+	asked    sync.RWMutex // held for reading by whoever waits for an answer of the library
+	ending   atomic.Bool
 	stopOnce sync.Once
 	stopped  chan struct{} // closed once the library's goroutines ended
 }
 
+// ask makes a request of the library and waits for its answer. Every request whose answer
+// passes the library's buffers is made here: one that waits in them when the library is
+// ended, such as an entry that is committed but not handed to the FSM yet, is never
+// answered (raft/fsm.go:runFSM), so stop lets it be answered first.
+func (r *raftNode) ask(request func() raft.Future) error {
+	r.asked.RLock()
+	defer r.asked.RUnlock()
+	if r.ending.Load() {
+		return raft.ErrRaftShutdown
+	}
+	return request().Error()
+}
+
+// lastAnswers is how long stop waits for them. What takes longer is no entry that is
+// committed: those that are not are answered by the library's end.
+const lastAnswers = 2 * time.Second
+
 // stop ends the library's node and waits for it, however often it is called.
 func (r *raftNode) stop() (err error) {
 	r.stopOnce.Do(func() {
+		r.ending.Store(true)
+		for limit := time.Now().Add(lastAnswers); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+			if r.asked.TryLock() {
+				r.asked.Unlock()
+				break
+			}
+		}
 		err = r.Shutdown().Error()
 		close(r.stopped)
 	})

@@ -131,8 +131,11 @@ func (n *Node) proposeOne() (proposals int) {
 	}
 	r := n.raft.Load()
 	n.flight.Store(f)
-	future := r.Apply(f.data, n.cfg.LeaderWait)
-	err := future.Error()
+	var future raft.ApplyFuture
+	err := r.ask(func() raft.Future {
+		future = r.Apply(f.data, n.cfg.LeaderWait)
+		return future
+	})
 	switch {
 	case err == nil && n.await(f, outcomeWait):
 		n.reuse(f)

@@ -178,7 +178,7 @@ func (n *Node) leaderRound(rd *round) error {
 	r := n.raft.Load()
 	rd.term, rd.index = term, r.CommitIndex()
 	if faults.On(faults.VerifyLeader) {
-		if r.VerifyLeader().Error() != nil {
+		if r.ask(r.VerifyLeader) != nil {
 			return errRound
 		}
 	} else if !n.majorityAt(term, n.servers()) {
